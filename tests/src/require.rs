@@ -32,6 +32,10 @@ pub enum Need {
     NodeMcp,
     /// A display of a test's own: Xvfb with OpenGL in software, xdotool, dbus-daemon.
     Display,
+    /// A shell that completes words.
+    Shell(&'static str),
+    /// A program that reads manual pages.
+    Pages(&'static str),
     /// A server of a shipped kind.
     Server(&'static str),
 }
@@ -53,7 +57,7 @@ impl Need {
             Self::PythonMcp => "python-mcp",
             Self::NodeMcp => "node-mcp",
             Self::Display => "display",
-            Self::Server(kind) => kind,
+            Self::Shell(program) | Self::Pages(program) | Self::Server(program) => program,
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::text::{edits, nearest};
 use crate::verbs::{Effect, GROUPS, first_words};
 use clap::Arg;
 
-const EXAMPLES: &str = "\
+/// The beginning of the overview.
+pub(crate) const EXAMPLES: &str = "\
 gobctl shares graph workers among the programs of one user, and runs commands in the background.
 
 Examples:

@@ -9,6 +9,7 @@ mod awaiting;
 mod checks;
 mod clock;
 mod command;
+mod complete;
 mod config_file;
 mod context;
 mod daemon_log;
@@ -36,6 +37,7 @@ mod log_source;
 mod log_view;
 mod manual;
 mod out;
+mod pages;
 mod places;
 mod process;
 mod progress;
@@ -66,6 +68,9 @@ fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     if let Some(words) = guard::words(&args) {
         return ExitCode::from(guard::main(words));
+    }
+    if let Some(words) = complete::words(&args) {
+        return ExitCode::from(complete::main(words));
     }
     let telling = args::telling(&args);
     let code = run(args).unwrap_or_else(|failure| failure.report(telling));

@@ -26,7 +26,7 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
 ];
 
 /// Variables that gobctl and the supervisor read.
-const VARIABLES: &[(&str, &str)] = &[
+pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("GOB_OWNER", "who asks, where --owner does not say so; cli without it"),
     ("GOB_RUNTIME_DIR", "sockets; $XDG_RUNTIME_DIR/gob without it, else /tmp/gob-UID"),
     ("GOB_STATE_DIR", "logs and locks; $XDG_STATE_HOME/gob without it, else ~/.local/state/gob"),

@@ -4,6 +4,7 @@ pub(crate) mod add;
 pub(crate) mod blame;
 pub(crate) mod brief;
 pub(crate) mod cleanup;
+pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod doctor;
@@ -18,6 +19,7 @@ pub(crate) mod list;
 pub(crate) mod list_watch;
 pub(crate) mod lock;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod mcp;
 pub(crate) mod nuke;
 pub(crate) mod overview;
@@ -53,9 +55,11 @@ const LOCKS: &str = "Locks";
 const LOOKING: &str = "Looking";
 const AGENTS: &str = "Agents";
 const SUPERVISOR: &str = "The supervisor";
+const SHELL: &str = "The shell";
 
 /// The headings of help, in order.
-pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, QUEUE, PROJECT, LOCKS, LOOKING, AGENTS, SUPERVISOR];
+pub(crate) const GROUPS: &[&str] =
+    &[WORKERS, JOBS, QUEUE, PROJECT, LOCKS, LOOKING, AGENTS, SUPERVISOR, SHELL];
 
 /// Every verb. Those of a noun follow it, in the order of its help.
 pub(crate) static VERBS: &[&Verb] = &[
@@ -130,6 +134,8 @@ pub(crate) static VERBS: &[&Verb] = &[
     &doctor::VERB,
     &shutdown::VERB,
     &nuke::VERB,
+    &completion::VERB,
+    &man::VERB,
 ];
 
 /// Returns the verbs and nouns that may stand first on a command line.

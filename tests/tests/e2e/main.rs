@@ -4,6 +4,7 @@
 mod aliases;
 mod cgroups;
 mod cli;
+mod completion;
 mod config;
 mod dead_disk;
 mod doctor;
@@ -39,6 +40,7 @@ mod lock_run;
 mod locks;
 mod logs;
 mod loopbacks;
+mod manual;
 mod mcp;
 mod names;
 mod no_threads;
