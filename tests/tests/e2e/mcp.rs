@@ -81,6 +81,13 @@ fn an_agent_runs_commands_and_reads_what_they_wrote() {
     let text = agent.ok("logs", json!({"name": "lines", "max_bytes": 200, "tail": 5000})).text;
     assert!(text.len() < 500 && text.ends_with("line 299"), "{text}");
     assert!(agent.ok("logs", json!({"name": "lines", "since": "1h", "tail": 1})).text.ends_with("line 299"));
+    let command = ["sh", "-c", "sleep 0.2; echo now listening; exec sleep 1000"];
+    let ready = json!({"type": "log", "pattern": "listening"});
+    let told = agent.ok("add", json!({"command": command, "name": "server", "readiness": ready}));
+    assert_eq!(told.data["worker"]["state"], "ready");
+    assert!(agent.ok("logs", json!({"name": "server"})).text.ends_with("\nnow listening"));
+    let wrong = agent.refused("add", json!({"command": ["true"], "readiness": {"type": "magic"}}));
+    assert!(wrong.starts_with("invalid-request: ") && wrong.contains("magic"), "{wrong}");
     assert!(agent.refused("logs", json!({"name": "lines", "grep": "("})).contains("no regular expression"));
     assert!(agent.refused("logs", json!({"name": "lines", "run": 7})).contains("call logs without run"));
     assert_eq!(agent.end().0, Some(0));
@@ -331,6 +338,9 @@ fn it_ends_with_its_input_also_in_the_middle_of_calls_and_what_runs_goes_on() {
     assert!(took < Duration::from_secs(8), "{took:?}");
     let view = gob.ctl(["get", "long"]).json();
     assert_eq!(view["worker"]["state"], "ready");
+    // Bytes without a line feed are answered, and not executed.
+    let told = gob.ctl(["mcp"]).stdin("{\"jsonrpc\":\"2.0\"").run();
+    assert!(told.code == 0 && told.stdout.contains("-32700"), "{told}");
     // Calls that are short are answered before.
     let lines: String = ["ping", "tools/list"]
         .iter()

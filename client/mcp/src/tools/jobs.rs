@@ -67,6 +67,9 @@ pub(super) struct Add {
     description: Option<String>,
     /// When to run it again after it ended by itself; never without it.
     restart: Option<RestartWord>,
+    /// How it is known to be ready, for which add then waits: {"type":"log","pattern":"listening"}, {"type":"http","path":"/","port":8000},
+    /// {"type":"connect","address":"127.0.0.1:5432"}, or "notify". Without it, add returns when the process exists.
+    readiness: Option<Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -147,9 +150,10 @@ async fn begin(call: &Call, add: call::Add) -> Result<StartData, Refusal> {
 }
 
 pub(super) async fn add(call: Call, arguments: Add) -> Done {
-    let Add { command, cwd, env, name, description, restart } = arguments;
+    let Add { command, cwd, env, name, description, restart, readiness } = arguments;
     let add = request(&call, command, (cwd, env), (name, description))?;
-    let add = call::Add { restart: restart.map(RestartOn::from), ..add };
+    let wait = if readiness.is_some() { WaitFor::Ready } else { WaitFor::Spawned };
+    let add = call::Add { restart: restart.map(RestartOn::from), readiness, wait: Some(wait), ..add };
     let data_of = begin(&call, add).await?;
     let text = format!("{}\n{}", told(&data_of), reached(&data_of.worker));
     let outcome = serde_json::to_value(data_of.outcome).unwrap_or_default();
