@@ -220,6 +220,29 @@ fn the_last_lines() {
 }
 
 #[test]
+fn the_end_is_read_within_a_number_of_lines_and_of_bytes() {
+    let mut writer = Writer::new("within");
+    for n in 0..1000 {
+        writer.write(Stream::Stdout, &format!("line {n}\n"));
+    }
+    let end = |count, bytes| {
+        let (pieces, is_cut) = Run::open(&writer.dir, 1, &BOTH).unwrap().last_within(count, bytes).unwrap();
+        (text(&pieces), is_cut)
+    };
+    assert_eq!(end(2, 999), ("o:line 998\no:line 999\n".to_owned(), true));
+    assert_eq!(end(9, 12), ("o:line 999\n".to_owned(), true), "two of them have more bytes");
+    let (all, is_cut) = end(1000, 1 << 20);
+    assert!(!is_cut && all.starts_with("o:line 0\n"), "{is_cut}");
+    // A worker that writes no line feed at all.
+    for _ in 0..40 {
+        writer.write(Stream::Stderr, &"e".repeat(32 << 10));
+    }
+    let (pieces, is_cut) = Run::open(&writer.dir, 1, &BOTH).unwrap().last_within(5, 100 << 10).unwrap();
+    let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
+    assert!(is_cut && bytes > 0 && bytes <= 100 << 10, "{bytes} bytes");
+}
+
+#[test]
 fn the_beginning_of_an_open_line_is_looked_for_across_a_rotation() {
     let mut writer = Writer::new("open-rotated");
     writer.write(Stream::Stderr, "early\nearlier ");
