@@ -42,6 +42,7 @@ mod logs;
 mod loopbacks;
 mod manual;
 mod mcp;
+mod mcp_clients;
 mod names;
 mod no_threads;
 mod nuke;
