@@ -1,12 +1,10 @@
 //! `gobctl mcp`, with the real supervisor over its standard input and output: every tool, refusals, wrong and oversized lines, many
-//! calls at once, the end of the input, a supervisor that is killed.
+//! calls at once, the end of the input.
 
 pub(crate) mod session;
 
 use gob_tests::Gob;
-use gob_tests::process::Handle;
 use gob_tests::wait::{self, DEADLINE};
-use nix::sys::signal::Signal;
 use serde_json::json;
 use session::Session;
 use std::fs;
@@ -349,26 +347,6 @@ fn it_ends_with_its_input_also_in_the_middle_of_calls_and_what_runs_goes_on() {
     let list = json!({"jsonrpc": "2.0", "id": "l", "method": "tools/call", "params": {"name": "list", "arguments": {}}});
     let told = gob.ctl(["mcp"]).stdin(&format!("{lines}{list}\n")).run();
     assert_eq!((told.code, told.stdout.lines().count()), (0, 3), "{told}");
-}
-
-#[test]
-fn another_supervisor_is_found_again_and_a_wait_hears_of_the_end() {
-    let gob = Gob::new();
-    let mut agent = Session::open(&gob, &[]);
-    agent.ok("add", json!({"command": SLEEP, "name": "web"}));
-    let waits = agent.post_call("wait", json!({"name": "web", "timeout_ms": 60_000}));
-    let instance = gob.status()["instance"].as_str().unwrap().to_owned();
-    Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
-    gob.wait_other_instance(&instance);
-    let told = agent.told(waits);
-    assert!(told.text.starts_with("web has ended, and how is not known"), "{}", told.text);
-    assert!(agent.ok("list", json!({})).text.starts_with("web: idle"));
-    // One that left in order is started again by the next call.
-    gob.ctl(["shutdown", "--force"]).ok();
-    let has_left = || gob.processes().iter().all(|pid| *pid == agent.pid());
-    assert!(wait::until(DEADLINE, has_left), "the supervisor does not leave");
-    assert!(agent.ok("start", json!({"name": "web"})).text.starts_with("started web"));
-    assert_eq!(agent.end().0, Some(0));
 }
 
 #[test]
