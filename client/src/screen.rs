@@ -29,7 +29,7 @@ pub use sample::sample;
 pub use supervisor::{journal_trouble, supervisor};
 pub use worker::{Badge, badges, command, failure, tone, worker};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "surface"))]
 pub(crate) use worker::tests as testing;
 
 /// A line of a list of facts: its key, its text.

@@ -12,7 +12,7 @@ pub(crate) const VERB: Verb = Verb {
     group: SHELL,
     effect: Effect::Reads,
     about: "Print the completions of a shell",
-    examples: "Examples:\n  eval \"$(gobctl completion bash)\"                                  in ~/.bashrc\n  source <(gobctl completion zsh)                                   in ~/.zshrc, behind compinit\n  gobctl completion fish > ~/.config/fish/completions/gobctl.fish   once\n\nVerbs, flags and values are completed, and names that exist: of workers, graphs, kinds, owners, lanes, locks, runs and jobs of the\nqueue. Nothing is started for it; without a supervisor, or with one that does not answer at once, names are those of the last\nknown state.\n",
+    examples: "Examples:\n  eval \"$(gobctl completion bash)\"                                  in ~/.bashrc\n  source <(gobctl completion zsh)                                   in ~/.zshrc, behind compinit\n  gobctl completion fish > ~/.config/fish/completions/gobctl.fish   once\n\nVerbs, flags and values are completed, and names that exist: of workers, graphs, kinds, owners, lanes, locks, runs and jobs of the queue. Nothing is started for it; without a supervisor, or with one that does not answer at once, names are those of the last known state.\n",
     command: |command| {
         let shells = SCRIPTS.map(|(shell, _)| PossibleValue::new(shell));
         let help = "The shell that reads the script";
