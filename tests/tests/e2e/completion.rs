@@ -6,6 +6,7 @@ use gob_tests::ctl::Ctl;
 use gob_tests::process::Handle;
 use gob_tests::require::{Need, skip};
 use gob_tests::terminal::Terminal;
+use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,6 +29,9 @@ const SHELLS: [(&str, &[&str], &str); 3] = [
         "gobctl completion fish | source; complete -c show -f -k -a '(__gobctl_complete)'; function show; printf '<%s>' $argv; echo; end; echo rea''dy\n",
     ),
 ];
+
+/// Tries on a busy machine, where an answer may come too late.
+const TRIES: usize = 10;
 
 /// Finds a program where `.ci/run` finds it.
 fn program(name: &str) -> Option<String> {
@@ -67,8 +71,13 @@ fn completes(gob: &Gob, cases: &[(&str, &str)]) {
         let Some(mut terminal) = shell(gob, name, args, line) else { continue };
         for (typed, words) in cases {
             let seen = terminal.shown().matches(words).count();
-            terminal.type_in(&format!("show {typed}\t\n"));
-            terminal.wait_for(|shown| shown.matches(words).count() > seen);
+            let is_there = |terminal: &Terminal| terminal.shown().matches(words).count() > seen;
+            // On a busy machine names may come too late for the first time.
+            let done = (0..TRIES).any(|_| {
+                terminal.type_in(&format!("show {typed}\t\n"));
+                wait::until(DEADLINE / 10, || is_there(&terminal))
+            });
+            assert!(done, "{name}: no {words} of {typed}:\n{}", terminal.shown());
         }
         terminal.type_in("exit\n");
         terminal.end();
@@ -120,10 +129,15 @@ fn every_kind_of_name_is_told() {
     gob.ctl(["queue", "every", "mail", "--interval", "10h", "--name", "digest", "--", "true"]).ok();
     gob.ctl(["lock", "run", "deploy", "--", "true"]).ok();
     let has = |line: &[&str], wanted: &[&str]| {
-        let told = words(&gob, line);
-        for word in wanted {
-            assert!(told.iter().any(|told| told == word), "{line:?}: {word} is not in {told:?}");
+        let lacks =
+            |told: &[String]| wanted.iter().find(|word| !told.iter().any(|told| told == **word)).copied();
+        let mut told = words(&gob, line);
+        for _ in 1..TRIES {
+            if lacks(&told).is_some() {
+                told = words(&gob, line);
+            }
         }
+        assert_eq!(lacks(&told), None, "{line:?}: {told:?}");
         told
     };
     has(&["stop"], &["my notes", "it's", "größe", "demo", "web"]);
@@ -164,15 +178,16 @@ fn nothing_is_started_and_a_supervisor_that_hangs_delays_nobody() {
     assert_eq!(gob.processes(), Vec::<i32>::new(), "nothing is started");
     gob.ctl(["start", "my notes", "demo"]).ok();
     let saved = || std::fs::read_to_string(gob.state_dir().join("last.json")).unwrap_or_default();
-    assert!(
-        gob_tests::wait::until(gob_tests::wait::DEADLINE, || saved().contains("demo")),
-        "last.json is written"
-    );
+    assert!(wait::until(DEADLINE, || saved().contains("demo")), "last.json is written");
     let gobd = Handle::open(gob.gobd_pid()).expect("a supervisor");
     gobd.signal(Signal::SIGSTOP);
-    let (told, took) = (words(&gob, &["stop"]), fastest(&gob));
+    let knows = || {
+        let told = words(&gob, &["stop"]);
+        ["my notes", "demo"].iter().all(|name| told.iter().any(|told| told == name))
+    };
+    let (knows, took) = ((0..TRIES).any(|_| knows()), fastest(&gob));
     gobd.signal(Signal::SIGCONT);
-    assert!(told.contains(&"my notes".to_owned()) && told.contains(&"demo".to_owned()), "{told:?}");
+    assert!(knows, "names without its answer");
     assert!(took < Duration::from_millis(200), "{took:?}");
     gob.ctl(["shutdown", "--force"]).ok();
     assert!(words(&gob, &["stop"]).contains(&"my notes".to_owned()), "the last known state");

@@ -4,7 +4,7 @@ _gobctl() {
     [[ $1 == */* && -x $1 ]] && program=$1
     mapfile -t told < <("$program" complete-words bash "$COMP_WORDBREAKS" "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
     COMPREPLY=()
-    case ${told[0]} in
+    case ${told[0]-} in
     words) COMPREPLY=("${told[@]:1}") ;;
     files) compopt -o default ;;
     dirs) compopt -o dirnames ;;
