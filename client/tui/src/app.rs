@@ -256,7 +256,8 @@ impl App {
 
     /// Draws a frame. The terminal gets it when nothing is locked any more: it may not take it for a while.
     fn draw(&mut self) -> io::Result<()> {
-        self.with_scene(|ui, tty, scene| tty.render(|frame| ui.draw(frame, scene)))?;
+        self.tty.fit()?;
+        self.with_scene(|ui, tty, scene| tty.render(|frame| ui.draw(frame, scene)));
         self.tty.flush()
     }
 }

@@ -2,8 +2,7 @@
 //! signal, a panic, a stop by Ctrl-Z.
 
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
-use nix::sys::signal::{Signal, raise};
-
+use nix::sys::signal::{SigSet, Signal, raise};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
@@ -51,14 +50,17 @@ impl Tty {
         Ok(Self { terminal: terminal.inspect_err(|_| give_back())? })
     }
 
-    /// Renders a frame, of which the terminal gets nothing yet.
+    /// Takes the terminal's present size, and clears it where that is another one.
     ///
     /// # Errors
     /// When the terminal has no size any more.
-    pub(crate) fn render(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        self.terminal.autoresize()?;
+    pub(crate) fn fit(&mut self) -> io::Result<()> {
+        self.terminal.autoresize()
+    }
+
+    /// Renders a frame, of which the terminal gets nothing yet.
+    pub(crate) fn render(&mut self, render: impl FnOnce(&mut Frame<'_>)) {
         render(&mut self.terminal.get_frame());
-        Ok(())
     }
 
     /// Writes the frame, in one piece. A terminal that does not take it holds the screen up, and nothing else.
@@ -81,15 +83,16 @@ impl Tty {
     /// Gives the terminal back, stops this process as Ctrl-Z does, and takes it over again once it goes on.
     pub(crate) fn suspend(&mut self) -> io::Result<()> {
         give_back();
-        // It can't fail: the process may stop itself.
-        raise(Signal::SIGSTOP).ok();
+        stop();
         self.resume()
     }
 
     /// Takes the terminal over again after a stop; the next frame is drawn whole.
     pub(crate) fn resume(&mut self) -> io::Result<()> {
-        // Another program, a shell most often, has set its own mode meanwhile.
-        give_back();
+        // Another program, a shell most often, has set its own mode meanwhile, and raw mode is entered from the other one only.
+        if TAKEN.load(Ordering::Acquire) {
+            disable_raw_mode()?;
+        }
         enter()?;
         // Not `clear`: it asks the terminal for the place of its cursor, and the answer would be taken for keys.
         let size = self.terminal.size()?;
@@ -101,6 +104,15 @@ impl Drop for Tty {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// Stops this process as the terminal's key does, until it goes on. Where no shell could bring it back, as in a terminal that was
+/// opened for it alone, the kernel ignores this signal, unlike SIGSTOP.
+fn stop() {
+    let stops = SigSet::from(Signal::SIGTSTP);
+    // For this thread alone, the only one that does not block it: it stops the whole process, here.
+    raise(Signal::SIGTSTP).and_then(|()| stops.thread_unblock()).ok();
+    stops.thread_block().ok();
 }
 
 fn enter() -> io::Result<()> {

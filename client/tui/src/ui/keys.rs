@@ -29,7 +29,7 @@ pub(super) const COMMANDS: [Command; 22] = [
     ("e", "stdout, stderr or both in the log"),
     ("/", "filter the workers, or search the log"),
     ("z", "enlarge the pane, or shrink what is enlarged"),
-    ("R", "start the supervisor, or try again to reach it"),
+    ("R", "start the supervisor, or try again"),
     ("?", "keys"),
     ("q", "quit; workers go on"),
 ];
