@@ -46,24 +46,12 @@ impl Terminal {
     }
 
     fn start(mut call: Ctl, columns: u16, leads: bool) -> Self {
-        let (keyboard, line) = pair(columns);
+        let (keyboard, line) = pair((columns, 24));
         let slave = || Stdio::from(line.try_clone().expect("a descriptor"));
         call.env("TERM", "xterm");
         call.command().stdin(slave()).stdout(slave()).stderr(slave());
         if leads {
-            // SAFETY: all are system calls, and no other call happens between fork and exec.
-            unsafe {
-                call.command().pre_exec(|| {
-                    // As a login does: a suite under `nohup` or in the background of a script inherits them ignored.
-                    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
-                        libc::signal(signal, libc::SIG_DFL);
-                    }
-                    if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
-                        return Err(std::io::Error::last_os_error());
-                    }
-                    Ok(())
-                });
-            }
+            lead(&mut call);
         }
         let process = call.spawn();
         // The descriptors that the call still holds would keep the terminal open.
@@ -150,9 +138,26 @@ impl Terminal {
     }
 }
 
-/// Opens both ends of a new terminal. No program that any test starts meanwhile may inherit one: the terminal
-/// would live on in it.
-fn pair(columns: u16) -> (File, File) {
+/// Makes a call the leader of a session with the terminal that is its standard input.
+pub(crate) fn lead(call: &mut Ctl) {
+    // SAFETY: all are system calls, and no other call happens between fork and exec.
+    unsafe {
+        call.command().pre_exec(|| {
+            // As a login does: a suite under `nohup` or in the background of a script inherits them ignored.
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Opens both ends of a new terminal of so many columns and rows. No program that any test starts meanwhile may inherit one: the
+/// terminal would live on in it.
+pub(crate) fn pair((columns, rows): (u16, u16)) -> (File, File) {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let master = posix_openpt(flags).expect("a terminal");
     grantpt(&master).expect("a terminal");
@@ -160,10 +165,15 @@ fn pair(columns: u16) -> (File, File) {
     let name = ptsname_r(&master).expect("its name");
     let mut options = File::options();
     let line = options.read(true).write(true).custom_flags(libc::O_NOCTTY).open(name).expect("a terminal");
-    let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: reads one `winsize` from valid memory.
-    let set = unsafe { libc::ioctl(line.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
-    assert_eq!(set, 0, "TIOCSWINSZ: {}", std::io::Error::last_os_error());
+    resize(&line, (columns, rows));
     // SAFETY: the descriptor was just given away by its owner.
     (unsafe { File::from_raw_fd(master.into_raw_fd()) }, line)
+}
+
+/// Gives a terminal another size, by one of its ends.
+pub(crate) fn resize(end: &File, (columns, rows): (u16, u16)) {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: reads one `winsize` from valid memory.
+    let set = unsafe { libc::ioctl(end.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+    assert_eq!(set, 0, "TIOCSWINSZ: {}", std::io::Error::last_os_error());
 }
