@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p gob-tests --bin gob-bench` builds the measured programs and prints one table;
 //! `docs/BENCHMARKS.md` explains the rows. `--quick` takes few samples, to check that it runs; `--scale`
-//! measures growth instead, `--jobs` jobs, `--locks` named locks, and `--queue` the queue.
+//! measures growth instead, `--jobs` jobs, `--locks` named locks, `--queue` the queue, and `--screen`
+//! the terminal's screen.
 
 mod echo;
 mod idle;
@@ -13,6 +14,7 @@ mod pinned;
 mod process;
 mod queue;
 mod scale;
+mod screen;
 mod table;
 
 use gob_tests::{Gob, Worker};
@@ -56,13 +58,19 @@ fn main() -> ExitCode {
         ["--queue", "--quick"] | ["--quick", "--queue"] => {
             queue(&queue::Sizes { many: 500, few: 100, samples: 5 })
         }
+        ["--screen"] => {
+            screen(&screen::Sizes { starts: 21, keys: 400, workers: 1_000, lines: 16_000_000, idle_s: 10 })
+        }
+        ["--screen", "--quick"] | ["--quick", "--screen"] => {
+            screen(&screen::Sizes { starts: 3, keys: 20, workers: 50, lines: 10_000, idle_s: 2 })
+        }
         ["flood", bytes, ..] => jobs::flood(bytes),
         ["echo", socket] => echo::serve(socket),
         ["canned", socket, answer] => scale::canned(socket, answer),
         ["fetch", socket] => scale::fetch(socket),
         ["fan-out", socket, count] => scale::loop_of_writes(socket, count),
         _ => {
-            eprintln!("usage: gob-bench [--scale | --jobs | --locks | --queue] [--quick]");
+            eprintln!("usage: gob-bench [--scale | --jobs | --locks | --queue | --screen] [--quick]");
             ExitCode::from(2)
         }
     }
@@ -112,6 +120,14 @@ fn queue(sizes: &queue::Sizes) -> ExitCode {
     build();
     let mut table = Table::default();
     queue::run(&mut table, sizes);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn screen(sizes: &screen::Sizes) -> ExitCode {
+    build();
+    let mut table = Table::default();
+    screen::run(&mut table, sizes);
     table.print();
     ExitCode::SUCCESS
 }
