@@ -18,6 +18,11 @@ fn wait_for_modes(screen: &Screen, modes: Modes) {
     });
 }
 
+/// Waits until the shell reads a line: what is typed before that is lost where it sets the terminal's mode.
+fn wait_for_prompt(screen: &Screen) {
+    screen.wait_until("the prompt", |text| text.trim_end().ends_with("shell>"));
+}
+
 #[test]
 fn keys_end_it_and_the_terminal_is_as_before() {
     let gob = Gob::new();
@@ -70,7 +75,7 @@ fn a_shell_stops_it_and_brings_it_back() {
         wait_for_modes(&screen, TAKEN);
         screen.keys("\u{1a}");
         wait_for_modes(&screen, Modes::default());
-        screen.wait_for("shell>");
+        wait_for_prompt(&screen);
         screen.keys("jobs; echo $((6 * 7)) from the shell\n");
         screen.wait_for("42 from the shell");
         screen.keys("fg\n");
@@ -78,12 +83,10 @@ fn a_shell_stops_it_and_brings_it_back() {
         screen.wait_for("? Keys");
     }
     screen.resize((100, 30));
-    screen.wait_until("the whole width", |text| {
-        text.lines().nth(1).is_some_and(|line| line.chars().count() == 100)
-    });
+    screen.wait_until("the whole width", |text| text.lines().any(|line| line.chars().count() == 100));
     screen.keys("q");
     wait_for_modes(&screen, Modes::default());
-    screen.wait_until("the prompt", |text| text.trim_end().ends_with("shell>"));
+    wait_for_prompt(&screen);
     screen.keys("exit\n");
     assert!(screen.end().settings_restored);
 }
@@ -106,6 +109,7 @@ fn a_key_that_stops_does_nothing_where_no_shell_could_go_on_with_it() {
 fn a_process_that_was_stopped_takes_the_terminal_again() {
     let gob = Gob::new();
     let mut screen = open(&gob, USUAL);
+    screen.wait_for("R starts it");
     let before = screen.text();
     screen.signal(Signal::SIGSTOP);
     assert!(wait::until(DEADLINE, || is_stopped(screen.pid())));
@@ -132,13 +136,13 @@ fn a_signal_that_stops_gives_the_terminal_back_for_that_time() {
     gob_tests::process::Handle::open(pid).unwrap().signal(Signal::SIGTSTP);
     assert!(wait::until(DEADLINE, || is_stopped(pid)));
     wait_for_modes(&screen, Modes::default());
-    screen.wait_for("shell>");
+    wait_for_prompt(&screen);
     screen.keys("fg\n");
     wait_for_modes(&screen, TAKEN);
     screen.wait_for("? Keys");
     screen.keys("q");
     wait_for_modes(&screen, Modes::default());
-    screen.wait_until("the prompt", |text| text.trim_end().ends_with("shell>"));
+    wait_for_prompt(&screen);
     screen.keys("exit\n");
     screen.end();
 }
