@@ -5,6 +5,7 @@
 //! run's output back in that order, in [`Piece`]s of lines; [`Watch`] waits for more. A [`Pane`] does both for a
 //! screen: as many lines as it shows, following or anywhere in the run. Nothing here writes.
 
+mod bound;
 mod files;
 mod index;
 mod pane;

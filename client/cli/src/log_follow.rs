@@ -142,7 +142,7 @@ impl Following<'_> {
             watch.add(dir.clone()).map_err(|error| unwatched(&error))?;
             view.widen(&worker.name);
             // From its first run on: all of it came after this began.
-            let source = Source::open_runs(worker.name.clone(), dir, &[], self.streams, self.sieve);
+            let source = Source::open_runs(worker.name.clone(), dir, &[], self.streams, self.sieve, false);
             sources.push(source.map_err(|error| unwatched(&error))?);
         }
         Ok(())

@@ -21,6 +21,8 @@ pub(crate) struct Source {
     later: VecDeque<u64>,
     sieve: Sieve,
     ready: VecDeque<Line>,
+    /// Each run is read to where it ended when it was opened: one that never stops writing would never be read whole.
+    ends_here: bool,
 }
 
 /// A piece of output, with the number of its run.
@@ -44,20 +46,21 @@ impl Source {
         number: Option<u64>,
         streams: &[Stream],
     ) -> io::Result<Self> {
-        Self::open_runs(name, dir, number.as_slice(), streams, &Sieve::default())
+        Self::open_runs(name, dir, number.as_slice(), streams, &Sieve::default(), false)
     }
 
-    /// Opens runs that are read one after the other, and selects their lines.
+    /// Opens runs that are read one after the other, and selects their lines. `ends_here` leaves out what is still to come.
     pub(crate) fn open_runs(
         name: Name,
         dir: PathBuf,
         runs: &[u64],
         streams: &[Stream],
         sieve: &Sieve,
+        ends_here: bool,
     ) -> io::Result<Self> {
         let (run, later, ready) = (None, runs.iter().copied().collect(), VecDeque::new());
-        let mut source =
-            Self { name, dir, streams: streams.to_vec(), run, later, sieve: sieve.clone(), ready };
+        let (streams, sieve) = (streams.to_vec(), sieve.clone());
+        let mut source = Self { name, dir, streams, run, later, sieve, ready, ends_here };
         source.begin_later()?;
         Ok(source)
     }
@@ -66,6 +69,9 @@ impl Source {
     fn begin_later(&mut self) -> io::Result<bool> {
         let Some(number) = self.later.pop_front() else { return Ok(false) };
         let mut run = Run::open(&self.dir, number, &self.streams)?;
+        if self.ends_here {
+            run.end_here()?;
+        }
         if let Some(since) = self.sieve.since {
             run.skip_to_time(since)?;
         }
@@ -93,6 +99,22 @@ impl Source {
             }
             return Ok(());
         }
+        if self.ends_here {
+            return self.keep_last(count, goes_on);
+        }
+        let ended = self.run.as_mut().map_or(Ok(()), Run::end_here);
+        ended.map_err(|error| unreadable(&self.dir, &error))?;
+        self.ends_here = true;
+        self.keep_last(count, goes_on)?;
+        self.ends_here = false;
+        if let Some(run) = &mut self.run {
+            run.go_on();
+        }
+        Ok(())
+    }
+
+    /// Reads all there is and keeps the last selected lines.
+    fn keep_last(&mut self, count: usize, goes_on: bool) -> Result<(), Failure> {
         let (mut last, mut ended) = (VecDeque::new(), 0);
         while let Some(line) = self.next()? {
             ended += usize::from(line.piece.ends_line());

@@ -57,6 +57,11 @@ impl Index {
         Ok(self.page.pop())
     }
 
+    /// Returns the number of the next record.
+    pub(super) fn position(&self) -> u64 {
+        self.page.last().map_or(self.page_end, |(number, _)| *number)
+    }
+
     /// Continues at this record.
     pub(super) fn seek(&mut self, record: u64) {
         self.page.clear();
@@ -76,10 +81,11 @@ impl Index {
         Ok((records.collect(), chunks.len() as u64))
     }
 
-    /// Reads on from this record for the offsets of the streams, and returns the index's end.
+    /// Reads on from this record for the offsets of the streams, and returns the index's end as it was at the begin.
     pub(super) fn scan(&self, mut from: u64, told: &mut [Told; 2]) -> io::Result<u64> {
+        let end = self.len()?;
         loop {
-            let (records, count) = self.read(from, PAGE)?;
+            let (records, count) = self.read(from, PAGE.min(end.saturating_sub(from)))?;
             if count == 0 {
                 return Ok(from);
             }

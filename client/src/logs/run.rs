@@ -3,6 +3,7 @@
 //! The index gives the order. Output without records (the index is missing, or the supervisor died between
 //! the two writes) follows behind it, standard output first.
 
+use super::bound::Bound;
 use super::files::Files;
 use super::index::{Index, Told};
 use super::pieces::{Assembler, Piece};
@@ -51,7 +52,9 @@ pub struct Run {
     /// The number of times that the index was opened anew: each changes the numbers of its records.
     pub(super) openings: u64,
     /// The last scanned record of the index, and its view so far.
-    scanned: u64,
+    pub(super) scanned: u64,
+    /// Nothing that came later is read.
+    pub(super) bound: Option<Bound>,
     /// The time of the latest record that was taken.
     written_until: Option<Timestamp>,
     told: [Told; 2],
@@ -85,6 +88,7 @@ impl Run {
             index: None,
             openings: 0,
             scanned: 0,
+            bound: None,
             written_until: None,
             told: [Told::default(); 2],
             sides: [side(Stream::Stdout), side(Stream::Stderr)],
@@ -104,7 +108,8 @@ impl Run {
         self.number
     }
 
-    /// Returns the next line, or the next part of a long one; `None` at the present end.
+    /// Returns the next line, or the next part of a long one; `None` at the present end, or at that of
+    /// [`Run::end_here`].
     ///
     /// # Errors
     /// When a file can't be read.
@@ -176,10 +181,14 @@ impl Run {
             self.refresh()?;
         }
         let Some(index) = &mut self.index else { return self.take_rest() };
-        if let Some((number, record)) = index.next()? {
+        let is_there = self.bound.is_none_or(|bound| index.position() < bound.records);
+        if is_there && let Some((number, record)) = index.next()? {
             self.taken = Some(Place::of(number, &record));
             self.take(record)?;
             return Ok(true);
+        }
+        if self.bound.is_some() {
+            return Ok(false);
         }
         // Bytes without a record wait for it: the writer writes them first.
         if !index.is_replaced()? || self.is_removed()? {
@@ -230,6 +239,7 @@ impl Run {
     /// When a file can't be read.
     pub fn take_rest(&mut self) -> io::Result<bool> {
         self.taken = None;
+        let bound = self.bound;
         if self.sides.iter().any(|side| side.files.lack(u64::MAX) && side.path.exists())
             && !self.is_removed()?
         {
@@ -237,7 +247,10 @@ impl Run {
         }
         for stream in [Stream::Stdout, Stream::Stderr] {
             let side = self.side(stream);
-            let (from, to) = (side.done.max(side.files.start()), side.files.end()?);
+            let (from, mut to) = (side.done.max(side.files.start()), side.files.end()?);
+            if let Some(bound) = &bound {
+                to = to.min(bound.end(stream));
+            }
             if side.wanted && from < to {
                 self.copy(stream, from, to.min(from + MAX_REST), None)?;
                 return Ok(true);

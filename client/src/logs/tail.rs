@@ -21,6 +21,10 @@ impl Run {
     /// # Errors
     /// When a file can't be read.
     pub fn last_lines(&mut self, count: usize) -> io::Result<Vec<Piece>> {
+        self.up_to_here(|run| run.read_last_lines(count))
+    }
+
+    fn read_last_lines(&mut self, count: usize) -> io::Result<Vec<Piece>> {
         self.skip_to_last(count)?;
         let mut last = VecDeque::new();
         let mut ended = 0;
@@ -42,11 +46,15 @@ impl Run {
     }
 
     /// As [`Run::last_lines`], in bounded memory: of lines with more than `bytes` together the last ones, of a longer line its
-    /// end. Returns also whether there is output before them.
+    /// end. Returns also whether there are lines before them.
     ///
     /// # Errors
     /// When a file can't be read.
     pub fn last_within(&mut self, count: usize, bytes: usize) -> io::Result<(Vec<Piece>, bool)> {
+        self.up_to_here(|run| run.read_last_within(count, bytes))
+    }
+
+    fn read_last_within(&mut self, count: usize, bytes: usize) -> io::Result<(Vec<Piece>, bool)> {
         let mut last = Last { is_cut: self.skip_to_last(count)?, ..Last::default() };
         loop {
             while let Some(piece) = self.next_piece()? {
@@ -64,8 +72,12 @@ impl Run {
 
     /// Skips to a little before the last `count` lines that the index tells; returns whether there are writes before.
     pub(super) fn skip_to_last(&mut self, count: usize) -> io::Result<bool> {
-        let Some(index) = &self.index else { return Ok(false) };
-        let (mut from, mut lines) = (index.len()?, 0);
+        if self.index.is_none() {
+            return Ok(false);
+        }
+        self.scan()?;
+        // Not the index's length: where the streams are is known of the scanned records alone.
+        let (mut from, mut lines) = (self.bound.map_or(self.scanned, |bound| bound.records), 0);
         // One more than requested: the first line found may lack its beginning.
         while from > 0 && lines <= count {
             let step = from.min(STEP);
@@ -95,7 +107,8 @@ impl Run {
         let (mut first, mut begins, mut from) = (None, [None; 2], 0);
         loop {
             let (records, count) = index.read(from, STEP)?;
-            if count == 0 || begins.iter().all(Option::is_some) {
+            let is_behind = self.bound.is_some_and(|bound| from >= bound.records);
+            if count == 0 || is_behind || begins.iter().all(Option::is_some) {
                 break;
             }
             let is_late = |(_, record): &(u64, Record)| record.len.is_some() && record.time >= since;
@@ -175,6 +188,7 @@ struct Last {
     /// The lines that begin in them; of the first one the beginning may be gone.
     lines: usize,
     bytes: usize,
+    /// The end of a line was dropped.
     is_cut: bool,
 }
 
@@ -187,7 +201,7 @@ impl Last {
             let Some(first) = self.pieces.pop_front() else { return };
             self.lines -= usize::from(first.starts_line);
             self.bytes -= first.bytes.len();
-            self.is_cut = true;
+            self.is_cut |= first.ends_line();
         }
     }
 }

@@ -231,6 +231,7 @@ fn the_end_is_read_within_a_number_of_lines_and_of_bytes() {
     };
     assert_eq!(end(2, 999), ("o:line 998\no:line 999\n".to_owned(), true));
     assert_eq!(end(9, 12), ("o:line 999\n".to_owned(), true), "two of them have more bytes");
+    assert_eq!(end(0, 99), (String::new(), true));
     let (all, is_cut) = end(1000, 1 << 20);
     assert!(!is_cut && all.starts_with("o:line 0\n"), "{is_cut}");
     // A worker that writes no line feed at all.
@@ -240,6 +241,36 @@ fn the_end_is_read_within_a_number_of_lines_and_of_bytes() {
     let (pieces, is_cut) = Run::open(&writer.dir, 1, &BOTH).unwrap().last_within(5, 100 << 10).unwrap();
     let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
     assert!(is_cut && bytes > 0 && bytes <= 100 << 10, "{bytes} bytes");
+}
+
+#[test]
+fn what_comes_behind_the_end_of_one_moment_is_left_for_later() {
+    let mut writer = Writer::new("bounded");
+    let mut unindexed = Writer::new("bounded-unindexed");
+    writer.write(Stream::Stdout, "a\nb\n");
+    writer.data_only(Stream::Stderr, "e\n");
+    unindexed.data_only(Stream::Stdout, "a\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    run.end_here().unwrap();
+    let mut other = Run::open(&unindexed.dir, 1, &BOTH).unwrap();
+    other.end_here().unwrap();
+    writer.record(Stream::Stderr, Some(2));
+    writer.offsets[1] = 2;
+    for n in 0..3000 {
+        writer.write(Stream::Stdout, &format!("later {n}\n"));
+        writer.write(Stream::Stderr, "later\n");
+    }
+    writer.rotate(Stream::Stdout, 2);
+    writer.write(Stream::Stdout, "behind\n");
+    unindexed.write(Stream::Stdout, "later\n");
+    assert_eq!(rest(&mut run), "o:a\no:b\n");
+    assert!(run.take_rest().unwrap());
+    assert_eq!(rest(&mut run), "e:e\n");
+    assert!(!run.take_rest().unwrap() && run.unfinished().is_empty());
+    run.go_on();
+    let all = rest(&mut run);
+    assert!(all.starts_with("o:later 0\ne:later\n") && all.ends_with("e:later\no:behind\n"), "{}", all.len());
+    assert_eq!(other.last_within(9, 99).unwrap().0.len(), 1, "without an index its end is that of the file");
 }
 
 #[test]

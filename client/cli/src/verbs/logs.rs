@@ -260,7 +260,7 @@ fn open(context: &Context, name: Name, dir: PathBuf, wanted: &Wanted<'_>) -> Res
     if runs.is_empty() && !wanted.follow {
         context.note(&format!("{name} has not run yet"));
     }
-    Source::open_runs(name, dir.clone(), &numbers, wanted.streams, &wanted.sieve)
+    Source::open_runs(name, dir.clone(), &numbers, wanted.streams, &wanted.sieve, !wanted.follow)
         .map_err(|error| unreadable(&dir, &error))
 }
 

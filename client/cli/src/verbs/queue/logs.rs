@@ -139,7 +139,7 @@ fn show(context: &Context, matches: &ArgMatches, id: &Name, place: &mut Place) -
             context.note(&format!("attempt {run} of {}", escape(id.as_str())));
         }
         let sieve = Sieve::new(None, None, context.json);
-        let source = Source::open_runs(id.clone(), dir.clone(), &[run], streams, &sieve)
+        let source = Source::open_runs(id.clone(), dir.clone(), &[run], streams, &sieve, true)
             .map_err(|error| unreadable(&dir, &error))?;
         let mut view = LogView::new(context, false, std::iter::once(id)).raw(matches.get_flag("raw"));
         view.beginning(&mut [source], lines)?;
