@@ -3,7 +3,7 @@
 use crate::link::Link;
 use crate::refusal::Refusal;
 use crate::{Host, Setup};
-use gob_client::protocol::{Env, Timestamp};
+use gob_client::protocol::{Env, ErrorCode, Timestamp};
 use gob_client::{Dirs, Owner};
 use rmcp::model::{CallToolResult, ContentBlock, ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RoleServer};
@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 const AT_ONCE: usize = 16;
 /// Calls that wait for the end of a worker, each on a connection of its own; beyond them a call is refused.
 const WAITS: usize = 32;
+/// Time for a read of a log, the wait for a thread included.
+const LOG: Duration = Duration::from_secs(20);
 /// Time for the calls that run when the input ends.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -105,6 +107,19 @@ impl Call {
             return Err(refused("is no directory"));
         }
         real.into_os_string().into_string().map_err(|_| refused("is not UTF-8"))
+    }
+
+    /// Reads a log as [`Call::beside`], and for no longer than a client waits: a disk may not answer.
+    pub(crate) async fn read_log<T: Send + 'static>(
+        read: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        tokio::time::timeout(LOG, Self::beside(read)).await.unwrap_or_else(|_| {
+            Err(Refusal::new(
+                ErrorCode::LogUnavailable.as_str(),
+                format!("the log was not read within {} s", LOG.as_secs()),
+                "the disk does not answer, or too many logs are read at once: call logs again in some seconds, and status meanwhile",
+            ))
+        })
     }
 
     /// Does work that blocks on one of a bounded number of threads.

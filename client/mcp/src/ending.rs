@@ -4,7 +4,7 @@ use crate::call::{Call, now};
 use crate::refusal::Refusal;
 use crate::words::goes_on;
 use gob_client::call::{Get, Subscribe};
-use gob_client::protocol::{Event, EventKind, Lagged};
+use gob_client::protocol::{Event, EventKind, Lagged, Timestamp};
 use gob_client::screen::Row;
 use gob_client::screen::times::{short_duration, since};
 use gob_client::subscription::Update;
@@ -21,8 +21,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) enum Waited {
     /// The worker is at rest, or was removed.
     Over(Box<View>),
-    /// The time is over, and the worker is not at rest.
-    Going(Box<View>),
+    /// The time is over, and the worker is not at rest; with the time for which it had written nothing by then.
+    Going(Box<View>, Option<Duration>),
     /// The supervisor has gone, and no other one came; the last that is known.
     Gone(Box<View>),
 }
@@ -32,6 +32,8 @@ struct Wait<'a> {
     call: &'a Call,
     name: &'a Name,
     view: View,
+    /// The moment that the view is of.
+    seen: Timestamp,
     is_connected: bool,
 }
 
@@ -41,7 +43,8 @@ pub(crate) async fn wait(call: &Call, first: View, limit: Duration) -> Result<Wa
     if !goes_on(first.state) {
         return Ok(Waited::Over(Box::new(first)));
     }
-    let (begun, mut wait) = (Instant::now(), Wait { call, name: &name, view: first, is_connected: true });
+    let begun = Instant::now();
+    let mut wait = Wait { call, name: &name, view: first, seen: now(), is_connected: true };
     let filter = Subscribe { names: Some(vec![name.clone()]), snapshot: true, ..Subscribe::default() };
     let connector = call.link().connector().clone().autostart(false);
     let mut events = Subscription::new(connector, filter);
@@ -86,7 +89,7 @@ impl Wait<'_> {
                 let Ok(Event { event, worker: Some(view), .. }) = serde_json::from_str::<Event>(&line) else {
                     return Ok(false);
                 };
-                self.view = view;
+                self.set(view);
                 if event == EventKind::WorkerRemoved {
                     return Ok(true);
                 }
@@ -96,11 +99,21 @@ impl Wait<'_> {
         }
     }
 
+    fn set(&mut self, view: View) {
+        (self.view, self.seen) = (view, now());
+    }
+
+    /// Returns the time for which the worker had written nothing when it was last seen: its view knows of nothing later.
+    fn silence(&self) -> Option<Duration> {
+        let last = self.view.last_output_at.max(self.view.started_at)?;
+        self.view.pid.map(|_| since(last, self.seen))
+    }
+
     /// Takes a snapshot; returns whether the worker is at rest. One that is missing in it was removed.
     fn replace(&mut self, workers: Vec<View>) -> bool {
         match workers.into_iter().find(|view| view.name == *self.name) {
             Some(view) => {
-                self.view = view;
+                self.set(view);
                 !goes_on(self.view.state)
             }
             None => true,
@@ -110,7 +123,7 @@ impl Wait<'_> {
     /// Asks for the worker as it is now; returns whether it goes on.
     async fn look(&mut self) -> Result<bool, Refusal> {
         match self.call.link().ask(Get { name: self.name.clone() }).await {
-            Ok(data) => self.view = data.worker,
+            Ok(data) => self.set(data.worker),
             // It was removed after its end, or its supervisor has gone: the last news counts.
             Err(Error::Refused(_) | Error::Lost { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
@@ -123,7 +136,9 @@ impl Wait<'_> {
             return Ok(Waited::Gone(Box::new(self.view)));
         }
         let is_going = self.look().await?;
-        Ok(if is_going { Waited::Going(Box::new(self.view)) } else { Waited::Over(Box::new(self.view)) })
+        let silent = self.silence();
+        let view = Box::new(self.view);
+        Ok(if is_going { Waited::Going(view, silent) } else { Waited::Over(view) })
     }
 
     async fn tell(&mut self, waited: Duration, limit: Duration) {
@@ -135,16 +150,10 @@ impl Wait<'_> {
             true => Row::from(&self.view).state(now()),
             false => "its supervisor has gone".to_owned(),
         };
-        let silent = silence(&self.view).map(|silent| format!(", silent for {}", short_duration(silent)));
+        let silent = self.silence().map(|silent| format!(", silent for {}", short_duration(silent)));
         let message = format!("{}: {state}{}", self.name, silent.unwrap_or_default());
         // Progress has to grow, also in the first millisecond.
         let done = waited.as_secs_f64().max(0.001);
         self.call.progress(done, Some(limit.as_secs_f64()), message).await;
     }
-}
-
-/// Returns the time for which a running worker has written nothing.
-pub(crate) fn silence(worker: &View) -> Option<Duration> {
-    let last = worker.last_output_at.max(worker.started_at)?;
-    worker.pid.map(|_| since(last, now()))
 }

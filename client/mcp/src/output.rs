@@ -1,11 +1,13 @@
 //! A part of a worker's output, within a number of lines and of bytes. Reads files, so that it may block.
 
+use crate::call::{Call, Shared};
 use crate::refusal::{Refusal, shortened};
-use crate::words::within;
+use crate::words::{goes_on, within};
+use gob_client::call::Get;
 use gob_client::logs::{self, Pattern, Piece, Run, Stream};
 use gob_client::protocol::{ErrorCode, Timestamp};
 use gob_client::screen::text::output as safe;
-use gob_client::{Dirs, View};
+use gob_client::{Dirs, Error, Name, View};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,11 +18,17 @@ const LINE: usize = 2 << 10;
 /// Time for a search through a whole run.
 const SEARCH: Duration = Duration::from_secs(8);
 
+/// Looks for output that an end was told of before it was in the files, and the time between them.
+const LOOKS: usize = 20;
+const LOOK: Duration = Duration::from_millis(25);
+
 /// The output that is asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     /// Another run than the latest.
     pub(crate) run: Option<u64>,
+    /// A run without files is one that wrote nothing, and not refused.
+    pub(crate) may_lack: bool,
     pub(crate) streams: Vec<Stream>,
     /// The last lines.
     pub(crate) tail: usize,
@@ -33,7 +41,7 @@ impl Wanted {
     /// The end of the latest run.
     pub(crate) fn end(tail: usize, bytes: usize) -> Self {
         let streams = vec![Stream::Stdout, Stream::Stderr];
-        Self { run: None, streams, tail, grep: None, since: None, bytes }
+        Self { run: None, may_lack: false, streams, tail, grep: None, since: None, bytes }
     }
 }
 
@@ -44,20 +52,55 @@ pub(crate) struct Output {
     pub(crate) run: Option<u64>,
     /// The lines, safe to show.
     pub(crate) lines: Vec<String>,
-    /// There is output before them that was asked for, or a line was cut.
+    /// There are lines before them that were asked for.
     pub(crate) is_cut: bool,
+    /// The bytes that are shown of a line, where one is longer.
+    pub(crate) cut_at: Option<usize>,
     /// The search ended before the end of the run.
     pub(crate) is_unsearched: bool,
     /// Bytes of the run in its files.
     pub(crate) total: u64,
     /// The time of the latest write that was read.
     pub(crate) written_until: Option<Timestamp>,
+    /// The run was read to its end, so that this is the time of the last write in its files.
+    pub(crate) is_at_end: bool,
 }
 
 /// Returns the directory of a worker's logs.
 pub(crate) fn directory(dirs: &Dirs, worker: &View) -> PathBuf {
     let told = worker.stdout_path.as_deref().and_then(|path| Path::new(path).parent()).map(Path::to_owned);
     told.unwrap_or_else(|| dirs.logs().join(worker.name.on_disk()))
+}
+
+/// Returns the directory of a worker's logs, and the worker. One that the supervisor has forgotten, such as a job of the queue,
+/// may have left its files.
+pub(crate) async fn find(shared: &Shared, name: &Name) -> Result<(PathBuf, Option<View>), Refusal> {
+    let error = match shared.link.ask(Get { name: name.clone() }).await {
+        Ok(data) => return Ok((directory(shared.dirs(), &data.worker), Some(data.worker))),
+        Err(error) => error,
+    };
+    let is_unknown = matches!(&error, Error::Refused(error) if error.code == ErrorCode::ServerNotFound);
+    let dir = shared.dirs().logs().join(name.on_disk());
+    let left = dir.clone();
+    let has_left = || Call::read_log(move || Ok(logs::runs(&left).is_ok_and(|runs| !runs.is_empty())));
+    if is_unknown && has_left().await.unwrap_or(false) {
+        return Ok((dir, None));
+    }
+    Err(shared.link.refused(name, error).await)
+}
+
+/// Reads a part of a worker's output. The supervisor tells of an end before the last bytes are in the files.
+pub(crate) async fn read_of(dir: &Path, worker: Option<&View>, wanted: Wanted) -> Result<Output, Refusal> {
+    for _ in 0..LOOKS {
+        let (dir, wanted) = (dir.to_owned(), wanted.clone());
+        let output = Call::read_log(move || read(&dir, &wanted)).await?;
+        if worker.is_none_or(|worker| !output.lacks_end_of(worker)) {
+            return Ok(output);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let dir = dir.to_owned();
+    Call::read_log(move || read(&dir, &wanted)).await
 }
 
 /// Reads a part of the output in a worker's log directory.
@@ -69,6 +112,7 @@ pub(crate) fn read(dir: &Path, wanted: &Wanted) -> Result<Output, Refusal> {
     };
     let runs = logs::runs(dir).map_err(unreadable)?;
     let number = match (wanted.run, runs.last()) {
+        (Some(run), _) if wanted.may_lack && !runs.contains(&run) => return Ok(Output::default()),
         (Some(run), _) if !runs.contains(&run) => {
             let all: Vec<String> = runs.iter().rev().take(20).map(u64::to_string).collect();
             let hint = match all.is_empty() {
@@ -90,7 +134,9 @@ pub(crate) fn read(dir: &Path, wanted: &Wanted) -> Result<Output, Refusal> {
     let found = if selects { search(&mut run, wanted) } else { last(&mut run, wanted) };
     let output = found.map_err(unreadable)?;
     let total = size(dir, number, &wanted.streams);
-    Ok(Output { run: Some(number), total, written_until: run.written_until(), ..output })
+    // What was skipped for its time has no time here.
+    let is_at_end = !output.is_unsearched && wanted.since.is_none();
+    Ok(Output { run: Some(number), total, written_until: run.written_until(), is_at_end, ..output })
 }
 
 /// Returns the bytes of a run in its files, the rotated ones too.
@@ -121,6 +167,7 @@ fn last(run: &mut Run, wanted: &Wanted) -> io::Result<Output> {
 
 /// Reads the whole run, or what was written since a time, and keeps the last lines that are wanted.
 fn search(run: &mut Run, wanted: &Wanted) -> io::Result<Output> {
+    run.end_here()?;
     if let Some(since) = wanted.since {
         run.skip_to_time(since)?;
     }
@@ -196,17 +243,23 @@ struct Kept {
     tail: usize,
     budget: usize,
     is_cut: bool,
+    cut_at: Option<usize>,
 }
 
 impl Kept {
     fn new(wanted: &Wanted) -> Self {
-        Self { lines: VecDeque::new(), bytes: 0, tail: wanted.tail, budget: wanted.bytes, is_cut: false }
+        let (lines, tail, budget) = (VecDeque::new(), wanted.tail, wanted.bytes);
+        Self { lines, bytes: 0, tail, budget, is_cut: false, cut_at: None }
     }
 
     fn push(&mut self, line: &str, is_whole: bool) {
-        let mut line = shortened(&safe(line), self.budget.min(LINE));
+        let (room, safe) = (self.budget.min(LINE), safe(line));
+        let mut line = shortened(&safe, room);
         if !is_whole {
             line.push_str(" [cut]");
+        }
+        if !is_whole || safe.len() > room {
+            self.cut_at = Some(room);
         }
         self.bytes += line.len() + 1;
         self.lines.push_back(line);
@@ -217,11 +270,22 @@ impl Kept {
     }
 
     fn into_output(self) -> Output {
-        Output { lines: self.lines.into(), is_cut: self.is_cut, ..Output::default() }
+        Output { lines: self.lines.into(), is_cut: self.is_cut, cut_at: self.cut_at, ..Output::default() }
     }
 }
 
 impl Output {
+    /// Returns whether a worker at rest has written what is not in the files of its latest run, as on a full disk.
+    pub(crate) fn lacks_end_of(&self, worker: &View) -> bool {
+        let is_its = self.run.is_none_or(|run| run == worker.run && self.is_at_end);
+        is_its && worker.run > 0 && !goes_on(worker.state) && self.written_until < worker.last_output_at
+    }
+
+    /// Says where lines were cut; nothing where none was.
+    pub(crate) fn cut_words(&self) -> String {
+        self.cut_at.map(|at| format!(", lines longer than {at} bytes are cut")).unwrap_or_default()
+    }
+
     /// Returns the lines as they are shown.
     pub(crate) fn text(&self, bytes: usize) -> String {
         within(self.lines.clone(), bytes.saturating_add(LINE), "call logs")

@@ -1,11 +1,13 @@
 //! Workers' logs as resources: `gob://workers/NAME/log`.
 
-use crate::call::{Call, Shared};
-use crate::output::{Wanted, directory, read};
+use crate::call::Shared;
+use crate::output::{Wanted, find, read_of};
 use crate::refusal::Refusal;
 use crate::tools::MAX_BYTES;
 use gob_client::Name;
-use gob_client::call::{Get, List};
+use gob_client::call::List;
+use gob_client::protocol::ErrorCode;
+use gob_client::screen::said::output_missing;
 use rmcp::ErrorData;
 use rmcp::model::{
     ListResourceTemplatesResult, ListResourcesResult, PaginatedRequestParams, ReadResourceResult, Resource,
@@ -96,20 +98,21 @@ pub(crate) async fn contents(shared: &Shared, uri: &str) -> Result<ReadResourceR
         ErrorData::resource_not_found(message, None)
     };
     let Some(name) = worker(uri) else { return Err(missing("the address is not that of a log")) };
-    let view = match shared.link.ask(Get { name: name.clone() }).await {
-        Ok(data) => data.worker,
-        Err(error) => {
-            let refusal = shared.link.refused(&name, error).await;
-            let is_missing = refusal.code() == gob_client::protocol::ErrorCode::ServerNotFound.as_str();
+    let (dir, view) = match find(shared, &name).await {
+        Ok(found) => found,
+        Err(refusal) => {
+            let is_missing = refusal.code() == ErrorCode::ServerNotFound.as_str();
             return Err(if is_missing { missing(&refusal.text()) } else { failed(&refusal) });
         }
     };
-    let dir = directory(shared.dirs(), &view);
-    let output = Call::beside(move || read(&dir, &Wanted::end(LINES, MAX_BYTES)));
+    let output = read_of(&dir, view.as_ref(), Wanted::end(LINES, MAX_BYTES));
     let output = output.await.map_err(|refusal| failed(&refusal))?;
     let mut text = String::new();
-    if output.is_cut {
+    if output.is_cut || output.cut_at.is_some() {
         text.push_str(&format!("[the end of {} bytes; the tool logs searches all of them]\n", output.total));
+    }
+    if view.as_ref().is_some_and(|view| output.lacks_end_of(view)) {
+        text.push_str(&format!("[{}; the tool status without name says why]\n", output_missing(&name)));
     }
     text.push_str(&output.text(MAX_BYTES));
     let contents = ResourceContents::text(text, uri);

@@ -77,6 +77,12 @@ pub fn listens(worker: &Name, sockets: usize) -> String {
     format!("{} listens on {sockets}", name(worker.as_str()))
 }
 
+/// Returns `output of notes is missing in its logs`, as where the disk is full.
+#[must_use]
+pub fn output_missing(worker: &Name) -> String {
+    format!("output of {} is missing in its logs", name(worker.as_str()))
+}
+
 fn who(worker: &View) -> String {
     let pid = worker.pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default();
     format!("{pid}owner {}", worker.owner)

@@ -1,11 +1,12 @@
 //! The bad luck of the history's file while supervision goes on: deleted, damaged, of a later version, locked, read-only, on a
 //! full disk (B9).
 
+use crate::mcp::session::Session;
 use gob_tests::require::{Need, skip};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob};
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -254,6 +255,15 @@ fn a_full_disk_stops_the_history_and_not_the_jobs() {
     // Its output has no room either, which is told.
     let failed = ctl(&gob, ["run", "--name", "c", "--shell", "echo why; exit 3"]).fails(3);
     assert!(failed.stderr.contains("output of c is missing in its logs"), "{failed}");
+    let mut agent = Session::open(&gob, &[]);
+    let told = agent.ok("run", json!({"command": ["sh", "-c", "echo why >&2; exit 1"], "name": "d"})).text;
+    assert!(
+        told.contains("\noutput of d is missing in its logs: call status") && !told.contains("nothing"),
+        "{told}"
+    );
+    let told = agent.ok("logs", json!({"name": "d"})).text;
+    assert!(told.contains("output of d is missing in its logs: call status"), "{told}");
+    assert_eq!(agent.end().0, Some(0));
     fs::remove_file(&filler).unwrap();
     drop(file);
     assert!(wait::until(DEADLINE, || state_of_history(&gob) == "open"), "{}", gob.status());

@@ -6,9 +6,9 @@ use crate::failure::Failure;
 use crate::log_follow::unwatched;
 use crate::log_source::Source;
 use crate::log_view::LogView;
-use crate::text::escape;
 use crate::verbs::logs::{log_dir, unreadable};
 use gob_client::logs::{Stream, Watch};
+use gob_client::screen::said::output_missing;
 use gob_client::{Name, View};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -78,8 +78,8 @@ impl Shown {
                 self.view.beginning(&mut self.sources, None)?;
                 self.view.end_line();
                 for worker in workers.iter().filter(|worker| !self.is_written(worker)) {
-                    let name = escape(worker.name.as_str());
-                    context.note(&format!("output of {name} is missing in its logs: gobctl status, or gobctl daemon logs, says why"));
+                    let missing = output_missing(&worker.name);
+                    context.note(&format!("{missing}: gobctl status, or gobctl daemon logs, says why"));
                 }
                 return Ok(());
             }

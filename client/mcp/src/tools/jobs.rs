@@ -3,15 +3,15 @@
 use super::control::{reached, worker_name};
 use super::logs::{BYTES, MAX_BYTES, MAX_TAIL};
 use crate::call::{Answer, Call, Done};
-use crate::ending::{Waited, silence, wait as until_ended};
-use crate::output::{Output, Wanted, directory, read};
+use crate::ending::{Waited, wait as until_ended};
+use crate::output::{Output, Wanted, directory, read_of};
 use crate::refusal::Refusal;
 use crate::words::data;
 use gob_client::call;
 use gob_client::protocol::ErrorCode;
 use gob_client::protocol::answer::{Outcome, StartData};
 use gob_client::protocol::request::{RestartOn, Wait as WaitFor};
-use gob_client::screen::said;
+use gob_client::screen::said::{self, output_missing};
 use gob_client::screen::text::name as shown;
 use gob_client::screen::times::{short_duration, since};
 use gob_client::{Name, View};
@@ -25,9 +25,6 @@ use std::time::Duration;
 const WAIT_MS: u64 = 30_000;
 /// Lines of output that come with an end.
 const TAIL: usize = 40;
-/// Looks for output that an end was told of before it was in the files, and the time between them.
-const LOOKS: usize = 20;
-const LOOK: Duration = Duration::from_millis(25);
 
 /// When a job runs again by itself.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
@@ -202,14 +199,23 @@ pub(super) async fn wait(call: Call, Wait { name, timeout_ms, tail }: Wait) -> D
 /// Waits for the end of a worker and tells it, with the end of its output.
 async fn ended(call: &Call, first: String, worker: View, bounds: Bounds) -> Done {
     let waited = until_ended(call, worker, bounds.limit).await?;
-    let (worker, is_over) = match &waited {
-        Waited::Over(worker) => (worker, true),
-        Waited::Going(worker) | Waited::Gone(worker) => (worker, false),
+    let (worker, is_over, silent) = match &waited {
+        Waited::Over(worker) => (worker, true, None),
+        Waited::Going(worker, silent) => (worker, false, *silent),
+        Waited::Gone(worker) => (worker, false, None),
     };
-    let output = output_of(call, worker, bounds.tail, is_over).await;
+    // A log that can't be read costs the output and not the answer.
+    let (output, is_cut, shown_output) = match output_of(call, worker, bounds.tail).await {
+        Ok(output) => {
+            let is_cut = output.is_cut || output.cut_at.is_some();
+            let shown = shown_output(&output, worker);
+            (output.lines, is_cut, shown)
+        }
+        Err(refusal) => (Vec::new(), false, format!("its output can't be read: {}\n", refusal.text())),
+    };
     let (text, next) = match &waited {
         Waited::Over(worker) => (over(worker), None),
-        Waited::Going(worker) => going(worker, bounds.limit),
+        Waited::Going(worker, silent) => going(worker, bounds.limit, *silent),
         Waited::Gone(worker) => {
             let name = shown(worker.name.as_str());
             (
@@ -219,10 +225,11 @@ async fn ended(call: &Call, first: String, worker: View, bounds: Bounds) -> Done
         }
     };
     let mut text = format!("{first}{text}\n");
-    text.push_str(&shown_output(&output));
+    text.push_str(&shown_output);
     text.extend(next.as_ref().map(|next| format!("next: {next}\n")));
-    let mut facts = json!({"worker": data(worker), "running": !is_over, "output": output.lines, "output_cut": output.is_cut});
-    let silent = silence(worker).filter(|_| !is_over).map(|silent| silent.as_millis());
+    let mut facts =
+        json!({"worker": data(worker), "running": !is_over, "output": output, "output_cut": is_cut});
+    let silent = silent.map(|silent| silent.as_millis());
     if let Some(fields) = facts.as_object_mut() {
         fields.extend(
             silent.and_then(|ms| u64::try_from(ms).ok()).map(|ms| ("silent_ms".to_owned(), Value::from(ms))),
@@ -232,36 +239,37 @@ async fn ended(call: &Call, first: String, worker: View, bounds: Bounds) -> Done
     Ok(Answer::with(text, facts))
 }
 
-/// Reads the end of the output. A log that can't be read costs the output and not the answer.
-async fn output_of(call: &Call, worker: &View, tail: usize, is_over: bool) -> Output {
+/// Reads the end of the output.
+async fn output_of(call: &Call, worker: &View, tail: usize) -> Result<Output, Refusal> {
     let dir = directory(call.shared.dirs(), worker);
-    let wanted =
-        Wanted { run: (worker.run > 0).then_some(worker.run), ..Wanted::end(tail, BYTES.min(MAX_BYTES)) };
-    let mut output = Output::default();
-    for _ in 0..LOOKS {
-        let (dir, wanted) = (dir.clone(), wanted.clone());
-        output = Call::beside(move || read(&dir, &wanted)).await.unwrap_or_default();
-        if !is_over || output.written_until >= worker.last_output_at {
-            break;
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    output
+    let run = (worker.run > 0).then_some(worker.run);
+    let wanted = Wanted { run, may_lack: true, ..Wanted::end(tail, BYTES.min(MAX_BYTES)) };
+    read_of(&dir, Some(worker), wanted).await
 }
 
-fn shown_output(output: &Output) -> String {
-    match (output.lines.len(), output.is_cut) {
-        (0, _) => "it wrote nothing\n".to_owned(),
-        (count, true) => {
-            let lines = if count == 1 { "line" } else { "lines" };
-            format!(
-                "last {count} {lines} of its output ({} bytes in all; logs has more):\n{}",
-                output.total,
-                output.text(BYTES)
-            )
+fn shown_output(output: &Output, worker: &View) -> String {
+    let (count, total) = (output.lines.len(), output.total);
+    let noun = if count == 1 { "line" } else { "lines" };
+    let (lines, cut) = (output.text(BYTES), output.cut_words());
+    let mut text = match (count, output.is_cut) {
+        (0, _) if output.lacks_end_of(worker) => String::new(),
+        (0, _) if total > 0 => {
+            format!("its output of {total} bytes was not asked for (tail 0); logs has it\n")
         }
-        (_, false) => format!("its output:\n{}", output.text(BYTES)),
+        (0, _) => "it wrote nothing\n".to_owned(),
+        (_, true) => {
+            format!("last {count} {noun} of its output ({total} bytes in all; logs has more){cut}:\n{lines}")
+        }
+        (_, false) if cut.is_empty() => format!("its output:\n{lines}"),
+        (_, false) => format!("its output ({total} bytes in all){cut}:\n{lines}"),
+    };
+    if output.lacks_end_of(worker) {
+        text.push_str(&format!(
+            "{}: call status without name, which says why\n",
+            output_missing(&worker.name)
+        ));
     }
+    text
 }
 
 fn over(worker: &View) -> String {
@@ -280,10 +288,9 @@ fn over(worker: &View) -> String {
     }
 }
 
-fn going(worker: &View, limit: Duration) -> (String, Option<String>) {
+fn going(worker: &View, limit: Duration, silent: Option<Duration>) -> (String, Option<String>) {
     let name = worker.name.as_str();
-    let silent =
-        silence(worker).map(|silent| format!(", silent for {}", short_duration(silent))).unwrap_or_default();
+    let silent = silent.map(|silent| format!(", silent for {}", short_duration(silent))).unwrap_or_default();
     let text = format!("{} is still running after {}{silent}", shown(name), short_duration(limit));
     let arguments = json!({"name": name});
     let end = if worker.owned { format!("; stop {arguments} ends it") } else { String::new() };

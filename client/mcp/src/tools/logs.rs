@@ -2,12 +2,13 @@
 
 use super::control::worker_name;
 use crate::call::{Answer, Call, Done, now};
-use crate::output::{Output, Wanted, directory, read};
+use crate::output::{Output, Wanted, find, read_of};
 use crate::refusal::Refusal;
+use gob_client::Name;
 use gob_client::logs::{Pattern, Stream};
 use gob_client::protocol::Timestamp;
+use gob_client::screen::said::output_missing;
 use gob_client::screen::text::name as shown;
-use gob_client::{Name, call};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -55,6 +56,7 @@ pub(super) async fn logs(call: Call, arguments: Logs) -> Done {
     let bytes = arguments.max_bytes.unwrap_or(BYTES).min(MAX_BYTES);
     let wanted = Wanted {
         run: arguments.run,
+        may_lack: false,
         streams: match arguments.stream {
             Some(StreamWord::Stdout) => vec![Stream::Stdout],
             Some(StreamWord::Stderr) => vec![Stream::Stderr],
@@ -66,38 +68,44 @@ pub(super) async fn logs(call: Call, arguments: Logs) -> Done {
         bytes,
     };
     let selects = wanted.grep.is_some() || wanted.since.is_some();
-    let dir = match call.link().ask(call::Get { name: name.clone() }).await {
-        Ok(data) => directory(call.shared.dirs(), &data.worker),
-        Err(error) => return Err(call.link().refused(&name, error).await),
-    };
-    let output = Call::beside(move || read(&dir, &wanted)).await?;
-    Ok(Answer::text(format!("{}\n{}", head(&name, &output, selects), output.text(bytes))))
+    let (dir, worker) = find(&call.shared, &name).await?;
+    let output = read_of(&dir, worker.as_ref(), wanted).await?;
+    let mut text = format!("{}\n{}", head(&name, worker.is_some(), &output, selects), output.text(bytes));
+    if worker.is_some_and(|worker| output.lacks_end_of(&worker)) {
+        text.push_str(&format!("{}: call status without name, which says why\n", output_missing(&name)));
+    }
+    Ok(Answer::text(text))
 }
 
 /// Returns the line above the output: what it is, what was left out, and how to get it.
-fn head(name: &Name, output: &Output, selects: bool) -> String {
+fn head(name: &Name, is_known: bool, output: &Output, selects: bool) -> String {
     let name = shown(name.as_str());
     let Some(run) = output.run else {
         return format!("{name} has not run yet; call start to run it");
     };
-    let (count, total) = (output.lines.len(), output.total);
+    let left = if is_known { "" } else { ", which is gone and has left its log" };
+    let of = format!("run {run} of {name}{left}");
+    let (count, total, cut) = (output.lines.len(), output.total, output.cut_words());
     let noun = if count == 1 { "line" } else { "lines" };
     let what = if selects { format!("matching {noun}") } else { noun.to_owned() };
-    let unsearched = if output.is_unsearched {
-        "; the search took too long and ended early: give a shorter since"
-    } else {
-        ""
-    };
+    if output.is_unsearched {
+        let found =
+            if count == 0 { "no matching line".to_owned() } else { format!("the last {count} {what}") };
+        return format!(
+            "{of}: the search took too long and ended early ({total} bytes in all), with {found} until then{cut}: give since, or a \
+             shorter one"
+        );
+    }
     match (count, output.is_cut) {
-        (0, _) if selects => {
-            format!("run {run} of {name}: no line matches ({total} bytes in all){unsearched}")
-        }
-        (0, _) => format!("run {run} of {name} has written nothing; call status for its state"),
+        (0, _) if selects => format!("{of}: no line matches ({total} bytes in all)"),
+        (0, _) if total > 0 => format!("{of}: no line of this stream is left ({total} bytes in all)"),
+        (0, _) => format!("{of} has written nothing; call status for its state"),
         (_, true) => format!(
-            "run {run} of {name}: the last {count} {what}, earlier ones are left out ({total} bytes in all): give a larger tail \
-             and max_bytes, or grep{unsearched}"
+            "{of}: the last {count} {what}, earlier ones are left out ({total} bytes in all){cut}: give a larger tail and max_bytes, \
+             or grep"
         ),
-        (_, false) => format!("run {run} of {name}: {count} {what}, nothing left out{unsearched}"),
+        (_, false) if cut.is_empty() => format!("{of}: {count} {what}, nothing left out"),
+        (_, false) => format!("{of}: {count} {what} ({total} bytes in all){cut}"),
     }
 }
 
@@ -157,10 +165,23 @@ mod tests {
             total: 900,
             ..Output::default()
         };
-        assert_eq!(head(&name, &output(2, false), false), "run 3 of web: 2 lines, nothing left out");
-        let cut = head(&name, &output(2, true), false);
+        let told = |output: &Output, selects| head(&name, true, output, selects);
+        assert_eq!(told(&output(2, false), false), "run 3 of web: 2 lines, nothing left out");
+        let cut = told(&output(2, true), false);
         assert!(cut.contains("the last 2 lines, earlier ones are left out (900 bytes in all)"), "{cut}");
-        assert!(head(&name, &output(0, false), true).contains("no line matches"));
-        assert!(head(&name, &Output::default(), false).contains("has not run yet; call start"));
+        let long = Output { cut_at: Some(2048), ..output(1, false) };
+        let long = told(&long, false);
+        assert_eq!(long, "run 3 of web: 1 line (900 bytes in all), lines longer than 2048 bytes are cut");
+        assert!(told(&output(0, false), true).contains("no line matches"));
+        let early = |count| Output { is_unsearched: true, ..output(count, false) };
+        let early = [told(&early(0), true), told(&early(4), true)];
+        assert!(
+            early.iter().all(|text| text.starts_with("run 3 of web: the search took too long")),
+            "{early:?}"
+        );
+        assert!(!early[0].contains("no line matches"), "{early:?}");
+        assert!(told(&Output::default(), false).contains("has not run yet; call start"));
+        let left = head(&name, false, &output(1, false), false);
+        assert!(left.starts_with("run 3 of web, which is gone and has left its log: 1 line"), "{left}");
     }
 }
