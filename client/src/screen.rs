@@ -23,7 +23,7 @@ pub use alarm::Alarm;
 pub use event::{event_details, event_subject, event_tone, event_word};
 pub use link::{Banner, Link, Trouble};
 pub use list::{Empty, List, by_name, owner, spoken, summary};
-pub use row::{Row, Rows, Tone, Words, ports};
+pub use row::{Row, Rows, Tone, Words, ports, state_word};
 pub use run::{run_duration, run_end, run_tone};
 pub use sample::sample;
 pub use supervisor::{journal_trouble, supervisor};

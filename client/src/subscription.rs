@@ -113,6 +113,8 @@ pub struct Subscription {
     /// Connected, and not subscribed yet.
     first: Option<Client>,
     client: Option<Client>,
+    /// Why there is no connection.
+    passing: Option<Error>,
 }
 
 impl Subscription {
@@ -120,14 +122,14 @@ impl Subscription {
     /// none runs; one without waits for another program to do it.
     #[must_use]
     pub fn new(connector: Connector, filter: Subscribe) -> Self {
-        Self { connector, cursor: Cursor::new(filter), first: None, client: None }
+        Self { connector, cursor: Cursor::new(filter), first: None, client: None, passing: None }
     }
 
     /// Creates a subscription on an existing connection, with exactly the given request. The connector is for
     /// the connections after it.
     #[must_use]
     pub const fn on(client: Client, connector: Connector, filter: Subscribe) -> Self {
-        Self { connector, cursor: Cursor::exactly(filter), first: Some(client), client: None }
+        Self { connector, cursor: Cursor::exactly(filter), first: Some(client), client: None, passing: None }
     }
 
     /// Waits for the next update; `None` when the deadline passes.
@@ -152,6 +154,12 @@ impl Subscription {
         }
     }
 
+    /// Returns the reason why there is no connection, where it may pass by itself: no supervisor, or one that does not answer.
+    #[must_use]
+    pub const fn passing(&self) -> Option<&Error> {
+        self.passing.as_ref()
+    }
+
     fn disconnected(&mut self) -> Update {
         self.client = None;
         Update::Disconnected
@@ -159,11 +167,14 @@ impl Subscription {
 
     fn connect(&mut self, deadline: Option<Instant>) -> Result<Option<Update>, Error> {
         let (cursor, mut first) = (&self.cursor, self.first.take());
-        let connected = when_there(&self.connector, deadline, || {
+        let mut passing = None;
+        let connected = when_there((&self.connector, &mut passing), deadline, || {
             let mut client = first.take().map_or_else(|| self.connector.connect(), Ok)?;
             let data = client.subscribe(cursor.request())?;
             Ok((client, data))
-        })?;
+        });
+        self.passing = passing;
+        let connected = connected?;
         Ok(connected.map(|(client, data)| {
             self.cursor.subscribed(&data);
             self.client = Some(client);
@@ -178,7 +189,7 @@ impl Connector {
     /// # Errors
     /// As [`Connector::connect`], except for errors that may pass by themselves.
     pub fn connect_when_there(&self, deadline: Option<Instant>) -> Result<Option<Client>, Error> {
-        when_there(self, deadline, || self.connect())
+        when_there((self, &mut None), deadline, || self.connect())
     }
 }
 
@@ -187,7 +198,7 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Tries until it works, after each change where the supervisor's socket is.
 fn when_there<T>(
-    connector: &Connector,
+    (connector, passing): (&Connector, &mut Option<Error>),
     deadline: Option<Instant>,
     mut attempt: impl FnMut() -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
@@ -196,7 +207,7 @@ fn when_there<T>(
         let changes = changes(connector.dirs());
         match attempt() {
             Ok(done) => return Ok(Some(done)),
-            Err(error) if may_pass(&error) => {}
+            Err(error) if may_pass(&error) => *passing = Some(error),
             Err(error) => return Err(error),
         }
         let now = Instant::now();

@@ -55,6 +55,8 @@ pub struct Target {
 /// The lines of a pane at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
+    /// The thread has looked at the output; until then nothing is known of it.
+    pub is_read: bool,
     /// The run; `None` where there is no output to read.
     pub run: Option<u64>,
     /// Changes when the lines do not adjoin the earlier ones. Numbers of lines can be compared within one generation.
@@ -162,6 +164,9 @@ impl Pane {
     pub fn show(&self, target: Option<Target>) {
         self.shared.ask(|desk| {
             desk.orders.clear();
+            // The lines of the output before are none of this one's.
+            let generation = desk.page.generation + 1;
+            desk.page = Arc::new(Page { generation, follows: true, ..Page::default() });
             desk.target = Some(target);
         });
     }

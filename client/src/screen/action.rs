@@ -3,7 +3,7 @@
 //! The supervisor decides when it is asked; this says beforehand what its answer would be, as far as a view tells.
 //! `tests/actions` compares the two in every state.
 
-use super::Link;
+use super::{Link, state_word};
 use gob_protocol::{ErrorCode, Owner, State, View};
 use std::fmt;
 
@@ -77,11 +77,11 @@ pub enum Reason {
     /// A process that gob did not start serves it, and a start changes nothing about that.
     Served,
     /// It is what the action would make of it.
-    Already(State),
+    Already(&'static str),
     /// It has no process in this state.
-    NoProcess(State),
+    NoProcess(&'static str),
     /// It must be stopped first.
-    Up(State),
+    Up(&'static str),
     /// It must not be started, for this reason.
     Blocked(String),
 }
@@ -137,6 +137,9 @@ pub fn refusal(action: Action, worker: &View, requester: &Owner, link: &Link) ->
 #[must_use]
 pub fn in_other_hands(worker: &View, requester: &Owner) -> Option<String> {
     match allowed(Action::HandOver, worker, requester).err()? {
+        Reason::Others(owner) if !worker.state.is_live() && worker.blocked.is_none() => {
+            Some(format!("It is owned by {owner}, and at rest: whoever starts it owns it then."))
+        }
         Reason::Others(owner) => Some(format!(
             "It is owned by {owner}: you can use it, not stop it. {owner} can stop it, or hand it over to you."
         )),
@@ -158,7 +161,7 @@ fn allowed(action: Action, worker: &View, requester: &Owner) -> Allowed {
         Action::Signal => signal(worker),
         Action::HandOver if worker.state == State::External => Err(Reason::Foreign),
         Action::HandOver => Ok(()),
-        Action::Remove if worker.state.is_live() => Err(Reason::Up(worker.state)),
+        Action::Remove if worker.state.is_live() => Err(Reason::Up(state_word(worker))),
         Action::Remove => Ok(()),
     }
 }
@@ -181,7 +184,7 @@ fn start(worker: &View) -> Allowed {
     match state {
         // It would be taken over.
         State::Starting | State::Ready | State::Unhealthy if takes_over(worker) => Ok(()),
-        State::Starting | State::Ready | State::Unhealthy => Err(Reason::Already(state)),
+        State::Starting | State::Ready | State::Unhealthy => Err(Reason::Already(state_word(worker))),
         State::External => Err(Reason::Served),
         // A start while it is stopping follows the stop.
         State::Idle | State::Stopping | State::Backoff | State::Failed | State::Ceded => Ok(()),
@@ -191,7 +194,7 @@ fn start(worker: &View) -> Allowed {
 fn stop(worker: &View) -> Allowed {
     let state = worker.state;
     match state {
-        State::Idle | State::Failed | State::Ceded => Err(Reason::Already(state)),
+        State::Idle | State::Failed | State::Ceded => Err(Reason::Already(state_word(worker))),
         State::External => ends_when_asked(worker),
         // While it is stopping, a stop takes back the start that would follow.
         State::Starting | State::Ready | State::Unhealthy | State::Stopping | State::Backoff => Ok(()),
@@ -202,7 +205,7 @@ fn restart(worker: &View) -> Allowed {
     startable(worker)?;
     let state = worker.state;
     match state {
-        State::Starting if !takes_over(worker) => Err(Reason::Already(state)),
+        State::Starting if !takes_over(worker) => Err(Reason::Already(state_word(worker))),
         State::External => ends_when_asked(worker),
         State::Idle
         | State::Starting
@@ -215,10 +218,10 @@ fn restart(worker: &View) -> Allowed {
     }
 }
 
-const fn signal(worker: &View) -> Allowed {
+fn signal(worker: &View) -> Allowed {
     match (worker.state, worker.pid) {
         (State::External, _) => Err(Reason::Foreign),
-        (state, None) => Err(Reason::NoProcess(state)),
+        (_, None) => Err(Reason::NoProcess(state_word(worker))),
         (_, Some(_)) => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 //! worker.
 
 use super::text::{escape, name};
-use super::{Row, failure};
+use super::{Row, failure, state_word};
 use gob_protocol::{Name, State, Timestamp, View};
 use std::cmp::Ordering;
 
@@ -126,11 +126,11 @@ impl Empty {
 /// Returns workers in a line: `4 ready, 1 failed`.
 #[must_use]
 pub fn summary<'v>(workers: impl Iterator<Item = &'v View>) -> String {
-    let mut counts = std::collections::BTreeMap::<State, usize>::new();
+    let mut counts = std::collections::BTreeMap::<(State, &str), usize>::new();
     for worker in workers {
-        *counts.entry(worker.state).or_default() += 1;
+        *counts.entry((worker.state, state_word(worker))).or_default() += 1;
     }
-    let counts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let counts: Vec<String> = counts.iter().map(|((_, word), count)| format!("{count} {word}")).collect();
     if counts.is_empty() { "no workers".to_owned() } else { counts.join(", ") }
 }
 

@@ -95,6 +95,18 @@ impl Tone {
     }
 }
 
+/// Returns the word for a worker's state. A job without an endpoint is said to run: it has no readiness check, so whether it is
+/// ready is unknown.
+#[must_use]
+pub fn state_word(worker: &View) -> &'static str {
+    word_of(worker.state, &*worker.kind == "job", worker.endpoint.is_some())
+}
+
+const fn word_of(state: State, is_job: bool, has_endpoint: bool) -> &'static str {
+    let runs = matches!(state, State::Ready) && is_job && !has_endpoint;
+    if runs { "running" } else { state.as_str() }
+}
+
 /// The words of a row, a column each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words<'a> {
@@ -156,11 +168,12 @@ impl Row<'_> {
                 format!("starting ({})", short_duration(since(at, now)))
             }
             (State::Backoff, _, Some(at)) => format!("backoff (in {})", short_duration(since(now, at))),
-            (State::Ready, _, _) if self.is_job() && self.endpoint.is_none() => {
-                let share = self.progress(now).map(|percent| format!(" ({percent}%)"));
-                format!("running{}", share.unwrap_or_default())
+            (state, _, _) => {
+                let share = self.progress(now).filter(|_| state == State::Ready && self.is_job());
+                let share = share.filter(|_| self.endpoint.is_none());
+                let word = word_of(state, self.is_job(), self.endpoint.is_some());
+                format!("{word}{}", share.map(|percent| format!(" ({percent}%)")).unwrap_or_default())
             }
-            (state, _, _) => state.to_string(),
         }
     }
 

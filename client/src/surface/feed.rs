@@ -4,6 +4,7 @@
 //! moment, since a supervisor that is started again is back before that.
 
 use super::known::{Known, Summary};
+use crate::Error;
 use crate::blocking::Connector;
 use crate::screen::{Alarm, Link, Trouble};
 use crate::subscription::{Subscription, Update};
@@ -90,7 +91,10 @@ impl Feed {
                     deadline = None;
                     // The reason why it could not be started stays to be read.
                     if !matches!(known.link, Link::Refused(_)) {
-                        known.link = Link::Away;
+                        known.link = match subscription.passing() {
+                            Some(error @ Error::Silent { .. }) => Link::Refused(Trouble::from(error)),
+                            _ => Link::Away,
+                        };
                     }
                     None
                 }

@@ -35,7 +35,7 @@ pub struct Field<'a> {
 }
 
 /// Owners that a worker is handed to most often.
-const OWNERS: [&str; 3] = ["cli", "agent", "electron"];
+const OWNERS: [&str; 4] = ["cli", "desktop", "agent", "electron"];
 /// Signals that programs are sent most often.
 const SIGNALS: [&str; 4] = ["HUP", "USR1", "USR2", "INT"];
 
@@ -108,14 +108,20 @@ impl Form {
                 field("Name (optional)", "such as web", name),
             ],
             Self::Signal { signal, .. } => vec![field("Signal", "such as HUP", signal)],
-            Self::HandOver { to, .. } => vec![field("New owner", "such as cli", to)],
+            Self::HandOver { to, .. } => vec![field("New owner", "such as agent", to)],
             Self::Remove { .. } => Vec::new(),
         }
     }
 
-    /// Returns the texts that complete a field, of those that are known to the surface: kinds of the configuration, graphs on disk.
+    /// Returns the texts that complete a field for a requester, of those that are known to the surface: kinds of the configuration, graphs
+    /// on disk.
     #[must_use]
-    pub fn choices(&self, field: usize, kinds: &[String], graphs: &[GraphOnDisk]) -> Vec<String> {
+    pub fn choices(
+        &self,
+        field: usize,
+        me: &Owner,
+        (kinds, graphs): (&[String], &[GraphOnDisk]),
+    ) -> Vec<String> {
         match (self, field) {
             (Self::StartGraph { name, .. }, 0) => {
                 let typed = name.to_lowercase();
@@ -134,7 +140,9 @@ impl Form {
                 all.into_iter().filter(|known| known.starts_with(kind.as_str())).map(str::to_owned).collect()
             }
             (Self::Signal { .. }, _) => SIGNALS.map(str::to_owned).to_vec(),
-            (Self::HandOver { .. }, _) => OWNERS.map(str::to_owned).to_vec(),
+            (Self::HandOver { .. }, _) => {
+                OWNERS.into_iter().filter(|owner| *owner != me.as_str()).map(str::to_owned).collect()
+            }
             (Self::NewJob { .. } | Self::Remove { .. }, _) => Vec::new(),
         }
     }
@@ -231,11 +239,13 @@ mod tests {
                 "last_used_at": null, "state": null});
             serde_json::from_value::<GraphOnDisk>(graph).unwrap()
         };
-        let graphs = [graph("notes"), graph("Work")];
+        let (me, graphs) = (Owner::cli(), [graph("notes"), graph("Work")]);
+        let hand_over = Form::HandOver { worker: Name::any("x").unwrap(), to: String::new() };
+        assert_eq!(hand_over.choices(0, &me, (&[], &[])), ["desktop", "agent", "electron"]);
         let form = |name: &str| Form::StartGraph { name: name.to_owned(), kind: String::new() };
-        assert_eq!(form("wo").choices(0, &[], &graphs), ["Work"]);
-        assert!(form("notes").choices(0, &[], &graphs).is_empty(), "it is typed already");
-        assert_eq!(form("").choices(1, &["graph".to_owned()], &graphs), ["graph", "logseq"]);
+        assert_eq!(form("wo").choices(0, &me, (&[], &graphs)), ["Work"]);
+        assert!(form("notes").choices(0, &me, (&[], &graphs)).is_empty(), "it is typed already");
+        assert_eq!(form("").choices(1, &me, (&["graph".to_owned()], &graphs)), ["graph", "logseq"]);
         assert_eq!(form("notes").remark(&graphs), None);
         assert!(form("note").remark(&graphs).is_some());
     }

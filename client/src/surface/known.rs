@@ -82,11 +82,12 @@ impl Known {
         let before = self.model.instance();
         let is_other = !before.is_empty() && before != data.instance;
         self.model.subscribed(data);
-        self.link = Link::Up;
-        self.connections += 1;
         self.locks += 1;
         self.queue += 1;
-        self.successors += u64::from(is_other);
+        // Where the supervisor was away, a banner has told of it.
+        self.successors += u64::from(is_other && self.link.is_up());
+        self.link = Link::Up;
+        self.connections += 1;
         if data.gap {
             let details = if is_other {
                 "another supervisor took the place of the one before; the workers are as they are now"
@@ -190,6 +191,9 @@ mod tests {
         assert_eq!((known.successors, known.events.len()), (0, 0));
         known.subscribed(&answer("two"));
         assert_eq!(known.successors, 1);
+        known.link = Link::Away;
+        known.subscribed(&answer("three"));
+        assert_eq!(known.successors, 1, "a banner has told that there was none");
         assert!(known.events.back().unwrap().details.starts_with("another supervisor"));
         assert_eq!(known.succession().cause.as_deref(), Some("its workers now: 1 idle"));
     }

@@ -27,6 +27,7 @@ pub(crate) struct App {
     dirs: Dirs,
     cwd: String,
     project: Option<crate::Project>,
+    read_project: crate::ReadProject,
     inbox: Inbox,
     tty: Tty,
     ui: Ui,
@@ -62,7 +63,8 @@ impl App {
             ui: Ui::new(options.owner, options.look),
             dirs: options.dirs,
             cwd: options.cwd,
-            project: options.project,
+            project: None,
+            read_project: options.project,
             pace,
             feed,
             asks,
@@ -111,6 +113,10 @@ impl App {
                 self.draw()?;
                 self.drawn = Instant::now();
                 self.pace.drawn(self.drawn);
+                // A pane that the frame shows for the first time, as in a larger terminal, wants its contents.
+                if let ControlFlow::Break(end) = self.fulfil_all()? {
+                    return Ok(end);
+                }
             }
         }
     }
@@ -218,6 +224,7 @@ impl App {
                     self.feed.again();
                 }
                 Intent::Kinds => self.kinds = surface::kinds(&self.dirs),
+                Intent::Project => self.project = (self.read_project)(),
                 Intent::Show(wanted) => self.show_log(wanted),
                 Intent::Follow(follows) => self.pane.follow(follows),
                 Intent::Older => self.pane.older(),

@@ -29,8 +29,10 @@ pub use project::{Project, ProjectJob};
 use gob_client::blocking::Connector;
 use gob_client::{Dirs, Owner};
 
+/// Reads the project file; nothing where there is none.
+pub type ReadProject = Box<dyn Fn() -> Option<Project>>;
+
 /// Everything that the screen is given.
-#[derive(Debug)]
 pub struct Options {
     /// gob's directories.
     pub dirs: Dirs,
@@ -40,8 +42,8 @@ pub struct Options {
     pub owner: Owner,
     /// The current directory, from which a new job begins.
     pub cwd: String,
-    /// The project file's jobs, where there is a trusted one.
-    pub project: Option<Project>,
+    /// Reads the project file, each time that its jobs are asked for.
+    pub project: ReadProject,
     /// Colours and signs.
     pub look: Look,
 }

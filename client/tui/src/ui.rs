@@ -79,6 +79,8 @@ pub(crate) enum Intent {
     Redraw,
     /// Read the kinds of the configuration.
     Kinds,
+    /// Read the project file.
+    Project,
     Quit,
 }
 
@@ -224,6 +226,7 @@ impl Ui {
         let shown = self.shared.list.shown(scene.known.model.workers(), scene.now);
         let selected = self.shared.list.settle(&shown).and_then(|at| shown.get(at)).copied();
         self.follow_selection(selected);
+        self.search_on(scene.page);
         let is_seen = self.is_seen(Pane::Events);
         let shows =
             Shows { locks: is_seen && self.last == Last::Locks, queue: is_seen && self.last == Last::Queue };
@@ -239,6 +242,7 @@ impl Ui {
         if self.selected_before.as_ref() != name {
             self.selected_before = name.cloned();
             self.log.forget();
+            self.said.selected(name);
             self.about.at = 0;
             self.run_at = 0;
         }

@@ -109,7 +109,7 @@ fn the_endpoint_is_copied_by_a_key() {
     let mut screen = open_on(&gob, (100, 30), "ready");
     screen.keys("c");
     wait_copied(&screen, endpoint.trim());
-    screen.wait_for("copied the endpoint");
+    screen.wait_for("copied unix:");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn started(gob: &Gob) -> Screen {
     screen.keys("u");
     screen.wait_for("Jobs of the project");
     screen.keys("j\r");
-    screen.wait_until("both run", |text| text.contains("2 ready"));
+    screen.wait_until("both run", |text| text.contains("2 running"));
     screen.keys("\u{1b}");
     screen.wait_gone("Jobs of the project");
     assert_eq!([state(gob, "db"), state(gob, "web")], ["ready", "ready"]);
@@ -61,7 +61,7 @@ fn jobs_of_the_project_stop_with_the_screen_after_a_question() {
     let gob = Gob::new();
     let mut screen = started(&gob);
     screen.keys("q");
-    screen.wait_for("2 jobs of the project stop with this screen");
+    screen.wait_for("stop with this screen");
     screen.keys("\u{1b}");
     screen.wait_gone("Quit?");
     screen.keys("q\r");

@@ -28,7 +28,7 @@ fn a_graph_and_a_job_are_started_by_forms() {
     screen.keys("sh -c 'echo from the form\r");
     screen.wait_for("quote");
     screen.keys("; exec sleep 100000'\r");
-    screen.wait_for("2 ready");
+    screen.wait_for("1 ready, 1 running");
     screen.wait_gone("Esc: Cancel");
     screen.keys("G");
     screen.wait_for("2 notes");
@@ -48,7 +48,7 @@ fn a_worker_is_stopped_restarted_killed_and_removed_by_keys() {
     screen.keys("s");
     screen.wait_for("stopped web");
     screen.keys("\r");
-    screen.wait_for("1 ready");
+    screen.wait_for("1 running");
     screen.keys("S");
     screen.wait_for("1 idle");
     // A removal loses its log: it is asked first, and Esc changes nothing.

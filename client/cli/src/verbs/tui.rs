@@ -51,7 +51,10 @@ fn run(context: &Context, _: &ArgMatches) -> Result<u8, Failure> {
         owner: context.owner.clone(),
         cwd: std::env::current_dir()
             .map_or_else(|_| "/".to_owned(), |dir| dir.to_string_lossy().into_owned()),
-        project: jobs(context, &dirs),
+        project: {
+            let (context, dirs) = (context.clone(), dirs.clone());
+            Box::new(move || jobs(&context, &dirs))
+        },
         look: Look::of(wants_colours, variable),
         dirs,
     };

@@ -165,8 +165,9 @@ impl Desk {
         if !form.note().is_empty() {
             ui.label(form.note());
         }
-        let offered: Vec<Vec<String>> =
-            (0..form.fields().len()).map(|at| form.choices(at, scene.kinds, &self.shared.graphs)).collect();
+        let offered: Vec<Vec<String>> = (0..form.fields().len())
+            .map(|at| form.choices(at, &self.shared.me, (scene.kinds, &self.shared.graphs)))
+            .collect();
         for (field, mut offered) in form.fields().into_iter().zip(offered) {
             self.field(ui, field.label, field.value, field.hint);
             offered.truncate(OFFERED);

@@ -86,8 +86,11 @@ impl Desk {
             ui.colored_label(Palette::of(ui).bad, trouble);
         }
         if page.lines.is_empty() {
-            let text =
-                if selected.is_some() { "No output yet." } else { "Select a worker to see its output." };
+            let text = match selected {
+                None => "Select a worker to see its output.",
+                Some(_) if page.is_read => "No output yet.",
+                Some(_) => "",
+            };
             ui.label(RichText::new(text).weak());
             return;
         }

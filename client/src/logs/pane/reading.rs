@@ -189,6 +189,7 @@ impl<W: Fn()> Reading<W> {
         let trouble = self.unread.clone().or_else(|| self.unwatched.clone());
         let page = match &self.reader {
             Some(reader) => Page {
+                is_read: true,
                 run: Some(reader.number()),
                 generation: self.generation + reader.generation(),
                 first: reader.window().first(),
@@ -199,7 +200,9 @@ impl<W: Fn()> Reading<W> {
                 searched: self.searched.clone(),
                 trouble,
             },
-            None => Page { generation: self.generation, follows: true, trouble, ..Page::default() },
+            None => {
+                Page { is_read: true, generation: self.generation, follows: true, trouble, ..Page::default() }
+            }
         };
         self.shared.desk().page = Arc::new(page);
         (self.wake)();

@@ -34,7 +34,7 @@ impl Ui {
         let name = selected.map(|worker| text::name(worker.name.as_str())).unwrap_or_default();
         let tabs = [(Side::About, "Details"), (Side::Runs, "Runs")];
         let tabs = tabs.map(|(side, label)| (label, side == self.side, Hit::Side(side))).to_vec();
-        let more = selected.map(|worker| text::escape(&worker.kind)).unwrap_or_default();
+        let more = selected.map(|worker| text::escape(&worker.kind)).into_iter().collect();
         let title = Title { key: "2", text: name, tabs, more };
         let inner = paint::pane(buf, area, is_focused, &title, (self.look, &mut self.hits));
         let Some(worker) = selected else { return };

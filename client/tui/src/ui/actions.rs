@@ -3,7 +3,7 @@
 use super::dialog::Dialog;
 use super::{Intent, Scene, Ui};
 use gob_client::View;
-use gob_client::screen::{Action, Link};
+use gob_client::screen::{Action, Link, text};
 use gob_client::surface::{Acted, Ask, Form};
 
 /// The actions in order, with their keys; the force of a stop makes it a kill.
@@ -42,15 +42,25 @@ impl Ui {
         match acted {
             Acted::Asked => {}
             Acted::Form(form) => self.open_form(form),
-            Acted::Refused(why) => self.said.say(why, scene.instant),
+            Acted::Refused(why) => {
+                let name = text::name(worker.name.as_str());
+                self.said.refuse(&worker.name, format!("{name}: {why}"), scene.instant);
+            }
         }
         true
     }
 
     fn copy_endpoint(&mut self, worker: &View, scene: &Scene<'_>) -> bool {
-        match &worker.endpoint {
-            Some(endpoint) => self.copy(endpoint.to_string(), "the endpoint", scene),
-            None => self.said.say("It has no endpoint.".to_owned(), scene.instant),
+        match (&worker.endpoint, worker.ports.first()) {
+            (Some(endpoint), _) => self.copy(endpoint.to_string(), &text::escape(endpoint), scene),
+            (None, Some(port)) => {
+                let address = format!("localhost:{}", port.port);
+                self.copy(address.clone(), &address, scene);
+            }
+            (None, None) => {
+                let why = "It has no endpoint, and listens on no port that was seen.".to_owned();
+                self.said.refuse(&worker.name, why, scene.instant);
+            }
         }
         true
     }

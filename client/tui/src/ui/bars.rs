@@ -12,7 +12,8 @@ impl Ui {
     pub(super) fn top_bar(&self, buf: &mut Buffer, area: Rect, scene: &Scene<'_>) {
         let look = self.look;
         let column = put_at(buf, area, 0, " gob  ", look.key());
-        let summary = screen::summary(scene.known.model.workers());
+        let is_known = scene.known.link.is_up() || scene.known.model.workers().len() > 0;
+        let summary = if is_known { screen::summary(scene.known.model.workers()) } else { String::new() };
         let column = put_at(buf, area, column, &summary, look.strong());
         let filter = &self.shared.list.filter;
         let filter =
@@ -96,7 +97,12 @@ impl Ui {
                 hints.extend(
                     all.into_iter().filter(|(_, _, action)| can(*action)).map(|(key, label, _)| (key, label)),
                 );
-                hints.extend([("n", "New graph"), ("N", "New job"), ("/", "Filter")]);
+                if scene.known.link.is_up() {
+                    hints.extend([("n", "New graph"), ("N", "New job")]);
+                } else {
+                    hints.push(("R", "Start the supervisor"));
+                }
+                hints.push(("/", "Filter"));
             }
             Pane::Log => {
                 hints.extend([

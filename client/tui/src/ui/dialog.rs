@@ -28,7 +28,7 @@ pub(super) enum Dialog {
     /// The jobs of the project file, and the selected one.
     Project(usize),
     /// Jobs of the project that would stop with the screen.
-    Quit(usize),
+    Quit(Vec<String>),
 }
 
 /// A form as it is filled in.
@@ -93,7 +93,7 @@ impl Filled {
     }
 
     fn choices(&self, ui: &Ui, scene: &Scene<'_>) -> Vec<String> {
-        let mut choices = self.form.choices(self.at, scene.kinds, &ui.shared.graphs);
+        let mut choices = self.form.choices(self.at, &ui.shared.me, (scene.kinds, &ui.shared.graphs));
         choices.truncate(OFFERED);
         choices
     }
@@ -142,7 +142,7 @@ impl Ui {
                 self.intents.push(Intent::Quit);
                 None
             }
-            Dialog::Quit(count) => Some(Dialog::Quit(count)),
+            Dialog::Quit(jobs) => Some(Dialog::Quit(jobs)),
         };
         // A key may have opened another one.
         self.dialog = self.dialog.take().or(next);
@@ -277,11 +277,16 @@ impl Ui {
             Dialog::Palette(field, at) => self.draw_palette(buf, all, (field, *at), scene),
             Dialog::Help(scroll) => self.draw_help(buf, all, scroll),
             Dialog::Project(at) => self.draw_project(buf, all, *at, scene),
-            Dialog::Quit(count) => {
-                let jobs = if *count == 1 { "One job".to_owned() } else { format!("{count} jobs") };
-                let inner = self.frame(buf, all, "Quit?", 3);
-                put(buf, inner, &format!("{jobs} of the project stop with this screen."), Style::new());
-                put(buf, line_of(inner, 2), "Enter quits   Esc stays", self.look.faint());
+            Dialog::Quit(jobs) => {
+                let verb = if jobs.len() == 1 { "stops" } else { "stop" };
+                let text = format!("{} {verb} with this screen.", jobs.join(", "));
+                let lines =
+                    prose(&text, usize::from(WIDTH.min(all.width.saturating_sub(2)).saturating_sub(4)));
+                let inner = self.frame(buf, all, "Quit?", lines.len() + 2);
+                for (at, line) in lines.iter().enumerate() {
+                    put(buf, line_of(inner, at), line, Style::new());
+                }
+                put(buf, line_of(inner, lines.len() + 1), "Enter quits   Esc stays", self.look.key());
             }
         }
         self.dialog = Some(dialog);
@@ -305,7 +310,7 @@ impl Ui {
     fn draw_form(&mut self, buf: &mut Buffer, all: Rect, filled: &mut Filled, scene: &Scene<'_>) {
         let look = self.look;
         let width = usize::from(WIDTH.min(all.width.saturating_sub(2)).saturating_sub(4));
-        let note = prose(filled.form.note(), width);
+        let mut note = prose(filled.form.note(), width);
         let choices = filled.choices(self, scene);
         let mut below: Vec<(String, Style)> = Vec::new();
         below.extend(filled.form.remark(&self.shared.graphs).map(|remark| (remark.to_owned(), look.faint())));
@@ -323,7 +328,12 @@ impl Ui {
             (0 | 1, None) => format!("Enter: {verb}   Esc: Cancel"),
             (_, None) => format!("Enter: {verb}   Tab: next field   Esc: Cancel"),
         };
-        let lines = note.len() + 2 * filled.fields.len() + choices.len() + below.len() + 2;
+        let needed = 2 * filled.fields.len() + choices.len() + below.len() + 2;
+        if note.len() + needed + 4 > usize::from(all.height) && !filled.fields.is_empty() {
+            // The fields are seen rather than the explanation.
+            note.clear();
+        }
+        let lines = note.len() + needed;
         let title = filled.form.title();
         let inner = self.frame(buf, all, &title, lines);
         let mut at = 0;

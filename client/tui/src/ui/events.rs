@@ -17,7 +17,7 @@ impl Ui {
         let tabs = [(Last::Events, "Events"), (Last::Locks, "Locks"), (Last::Queue, "Lanes")];
         let tabs = tabs.map(|(last, label)| (label, last == self.last, Hit::Last(last))).to_vec();
         let is_held = self.last == Last::Events && self.events_end.is_some();
-        let more = if is_held { "G goes to the end".to_owned() } else { String::new() };
+        let more = is_held.then(|| "G goes to the end".to_owned()).into_iter().collect();
         let title = Title { key: "4", text: String::new(), tabs, more };
         let inner = paint::pane(buf, area, is_focused, &title, (self.look, &mut self.hits));
         match self.last {

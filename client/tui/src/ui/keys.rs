@@ -5,7 +5,7 @@ use super::typing::For;
 use super::{Intent, Last, Pane, Scene, Side, Ui};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use gob_client::View;
-use gob_client::logs::Direction;
+use gob_client::screen::text;
 use gob_client::surface::{Command, Form};
 
 /// Keys that are commands, too, with what they do.
@@ -18,7 +18,7 @@ pub(super) const COMMANDS: [Command; 22] = [
     ("o", "hand it over"),
     ("d", "remove it"),
     ("l", "hold it, or let go of it"),
-    ("c", "copy the endpoint of the worker"),
+    ("c", "copy the endpoint or port of the worker"),
     ("p", "look at the ports of the worker"),
     ("n", "start a graph"),
     ("N", "run a command"),
@@ -43,7 +43,7 @@ pub(super) const MORE: [Command; 12] = [
     ("Tab", "the next pane; Shift-Tab the one before"),
     ("[ ]", "details and runs; events, locks and lanes; streams"),
     ("Left Right", "move long lines of the log"),
-    ("Ctrl-F", "search the log; n and N in it find the next match"),
+    ("Ctrl-F", "search the log; n and N in it go on and back"),
     (":", "find a command or a worker by words"),
     ("Esc", "close a message, clear the filter"),
     ("Ctrl-Z", "stop this screen as a shell does; fg brings it back"),
@@ -116,8 +116,8 @@ impl Ui {
             '[' => self.next_tab(false),
             ']' => self.next_tab(true),
             ':' => self.command(":", scene),
-            'n' if self.searches() => self.find(Direction::Newer, scene.page),
-            'N' if self.searches() => self.find(Direction::Older, scene.page),
+            'n' if self.searches() => self.find_next(true, scene.page),
+            'N' if self.searches() => self.find_next(false, scene.page),
             letter => {
                 let found = COMMANDS.iter().find(|(key, _)| key.chars().eq([letter]));
                 if let Some((key, _)) = found {
@@ -142,7 +142,10 @@ impl Ui {
         match key {
             "n" => self.open_new(Form::start_graph(), scene),
             "N" => self.open_new(Form::new_job(scene.cwd), scene),
-            "u" => self.dialog = Some(Dialog::Project(0)),
+            "u" => {
+                self.intents.push(Intent::Project);
+                self.dialog = Some(Dialog::Project(0));
+            }
             "f" => {
                 self.go_to(Pane::Log);
                 self.toggle_follow(scene.page);
@@ -168,9 +171,11 @@ impl Ui {
     fn quit(&mut self, scene: &Scene<'_>) {
         let workers = scene.known.model.workers();
         let ends = |worker: &&View| worker.state.is_live() && self.shared.ends.contains(&worker.name);
-        match workers.filter(ends).count() {
-            0 => self.intents.push(Intent::Quit),
-            jobs => self.dialog = Some(Dialog::Quit(jobs)),
+        let jobs: Vec<String> = workers.filter(ends).map(|worker| text::name(worker.name.as_str())).collect();
+        if jobs.is_empty() {
+            self.intents.push(Intent::Quit);
+        } else {
+            self.dialog = Some(Dialog::Quit(jobs));
         }
     }
 

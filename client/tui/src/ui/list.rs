@@ -37,7 +37,7 @@ impl Ui {
         let is_focused = self.focus == Pane::Workers;
         let all = scene.known.model.workers().len();
         let count = if shown.len() == all { all.to_string() } else { format!("{} of {all}", shown.len()) };
-        let title = Title { key: "1", text: "Workers".to_owned(), tabs: Vec::new(), more: count };
+        let title = Title { key: "1", text: "Workers".to_owned(), tabs: Vec::new(), more: vec![count] };
         let inner = paint::pane(buf, area, is_focused, &title, (self.look, &mut self.hits));
         if shown.is_empty() {
             return self.nothing(buf, inner, scene);
@@ -136,7 +136,10 @@ fn widths(texts: &[Texts], width: u16) -> [u16; 4] {
     let widest = |of: fn(&Texts) -> &str| texts.iter().map(|texts| cells(of(texts))).max().unwrap_or(0);
     let room = width.saturating_sub(GAP);
     let state = widest(|texts| &texts.state);
-    let name = widest(|texts| &texts.name).min(NAME).min(room.saturating_sub(state + GAP).max(REST));
+    // A long name is cut before the owner goes.
+    let owner = widest(|texts| &texts.owner);
+    let beside = if room >= REST + state + owner + 2 * GAP { state + owner + 2 * GAP } else { state + GAP };
+    let name = widest(|texts| &texts.name).min(NAME).min(room.saturating_sub(beside).max(REST));
     let mut left = room.saturating_sub(name);
     let mut take = |wanted: u16, least: u16| {
         let has = left.saturating_sub(GAP);
@@ -145,7 +148,6 @@ fn widths(texts: &[Texts], width: u16) -> [u16; 4] {
         width
     };
     let state = take(state, state.min(REST));
-    let owner = widest(|texts| &texts.owner);
     let owner = take(owner, owner);
     [name, state, owner, take(u16::MAX, REST)]
 }
@@ -165,6 +167,10 @@ mod tests {
         assert_eq!(widths(&all, 80), [5, 15, 9, 43]);
         assert_eq!(widths(&all, 40), [5, 15, 9, 0]);
         assert_eq!(widths(&all, 32), [5, 15, 0, 0]);
-        assert_eq!(widths(&[texts(&"x".repeat(90), "ready")], 30), [21, 5, 0, 0]);
+        assert_eq!(
+            widths(&[texts(&"x".repeat(90), "ready")], 30),
+            [10, 5, 9, 0],
+            "a long name is cut before the owner goes"
+        );
     }
 }

@@ -6,7 +6,7 @@ use super::{Intent, Pane, Scene, Shown, Ui};
 use crate::line::{Part, from_cell, parts, rows};
 use crate::look::Look;
 use gob_client::View;
-use gob_client::logs::{Direction, Line, Page, Searched, Stream, Streams};
+use gob_client::logs::{Direction, Line, Page, Pattern, Searched, Stream, Streams};
 use gob_client::screen::{Tone, text};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -44,8 +44,14 @@ pub(super) struct LogView {
     shown: Option<Shown>,
     /// The page of which older or newer lines were asked for.
     asked: Option<(u64, i64, usize)>,
-    /// The found line that was brought into sight.
+    /// The found line that was brought into sight; the next search goes on from it.
     revealed: Option<(u64, i64)>,
+    /// The page at which a search was asked for: its own match, if it has one, is that of an earlier search.
+    asked_at: Option<usize>,
+    /// The direction of the search.
+    direction: Option<Direction>,
+    /// Where a search that finds nothing below goes on: above this line.
+    above: Option<i64>,
     /// Rows, and cells of a line's text, as they were drawn last.
     height: usize,
     width: usize,
@@ -108,11 +114,17 @@ impl LogView {
     /// Returns the first row that is seen.
     fn top(&mut self, page: &Page) -> Place {
         let end = self.end(page);
+        let is_answered = self.asked_at.take_if(|at| *at != std::ptr::from_ref(page).addr()).is_some();
+        if is_answered {
+            self.revealed = None;
+        }
         if let Some(Searched::Found(line)) = page.searched
+            && self.asked_at.is_none()
             && self.revealed != Some((page.generation, line))
             && line_at(page, line).is_some()
         {
             self.revealed = Some((page.generation, line));
+            self.reveal_across(page, line);
             let found = self.above(page, Place { line, row: 0 }, self.height / 3);
             self.top = Some((page.generation, found.min(end)));
         }
@@ -127,6 +139,17 @@ impl LogView {
         top.row = top.row.min(self.rows_of(page, top.line).saturating_sub(1));
         self.top = Some((page.generation, top));
         top
+    }
+
+    /// Brings the place of a match into sight, where the line goes on beyond the sides.
+    fn reveal_across(&mut self, page: &Page, line: i64) {
+        let text = line_at(page, line).map(|line| text::output(&line.text)).unwrap_or_default();
+        let found = Pattern::typed(&self.pattern).ok().and_then(|pattern| pattern.places(&text).next());
+        let Some(before) = found.and_then(|place| text.get(..place.start)) else { return };
+        let column = usize::from(paint::cells(before));
+        if !self.wraps && !(self.across..self.across + self.width.saturating_sub(STEP)).contains(&column) {
+            self.across = column.saturating_sub(self.width / 3);
+        }
     }
 
     /// Scrolls by rows; returns what has to be asked of the pane for it.
@@ -192,13 +215,18 @@ impl Ui {
         let tabs = [(Streams::Both, "both"), (Streams::Stdout, "stdout"), (Streams::Stderr, "stderr")];
         let tabs =
             tabs.map(|(streams, label)| (label, streams == self.log.streams, Hit::Streams(streams))).to_vec();
-        let title = Title { key: "3", text: format!("Log {name}"), tabs, more: self.log_state(page) };
+        // Nothing is followed or held while no worker is selected.
+        let more = selected.map(|_| self.log_state(page)).unwrap_or_default();
+        let title = Title { key: "3", text: format!("Log {name}"), tabs, more };
         let inner = paint::pane(buf, area, is_focused, &title, (self.look, &mut self.hits));
         if let Some(trouble) = &page.trouble {
             put(buf, inner, &text::escape(trouble), self.look.tone(Tone::Bad));
         } else if page.lines.is_empty() {
-            let empty =
-                if selected.is_some() { "No output yet." } else { "Select a worker to see its output." };
+            let empty = match selected {
+                None => "Select a worker to see its output.",
+                Some(_) if page.is_read => "No output yet.",
+                Some(_) => "",
+            };
             put(buf, inner, empty, self.look.faint());
         }
         if !page.lines.is_empty() {
@@ -206,10 +234,9 @@ impl Ui {
         }
     }
 
-    /// Returns the remarks in the frame of the log.
-    fn log_state(&self, page: &Page) -> String {
+    /// Returns the remarks in the frame of the log, the weightiest first.
+    fn log_state(&self, page: &Page) -> Vec<String> {
         let mut words = Vec::new();
-        words.extend(self.log.run.map(|run| format!("run #{run}")));
         words.extend(match &page.searched {
             Some(Searched::NotFound) => Some(format!("not found: {}", text::escape(&self.log.pattern))),
             Some(Searched::Invalid(why)) => Some(text::escape(why)),
@@ -219,9 +246,10 @@ impl Ui {
             Some(Searched::Found(_)) | None => None,
         });
         words.push(if page.follows && !self.log.holds { "following" } else { "held, f follows" }.to_owned());
-        words.extend(self.log.wraps.then(|| "wrapped".to_owned()));
+        words.extend(self.log.run.map(|run| format!("run #{run}")));
         words.extend((self.log.across > 0).then(|| format!("from column {}", self.log.across + 1)));
-        words.join(", ")
+        words.extend(self.log.wraps.then(|| "wrapped".to_owned()));
+        words
     }
 
     fn log_lines(&mut self, buf: &mut Buffer, area: Rect, scene: &Scene<'_>) {
@@ -314,16 +342,47 @@ impl Ui {
         }
     }
 
-    /// Searches for the pattern, from the line that was found last on.
-    pub(super) fn find(&mut self, direction: Direction, page: &Page) {
-        if self.log.pattern.is_empty() {
+    /// Begins to search for a pattern: from the end upwards while the log is followed, else from what is seen downwards.
+    pub(super) fn search(&mut self, pattern: &str, page: &Page) {
+        pattern.clone_into(&mut self.log.pattern);
+        if pattern.is_empty() {
             return;
         }
-        let from = match page.searched {
-            Some(Searched::Found(line)) => Some(line),
-            Some(Searched::NotFound | Searched::Invalid(_)) | None => None,
+        let follows = page.follows && !self.log.holds;
+        let direction = if follows { Direction::Older } else { Direction::Newer };
+        let from = (!follows && !page.lines.is_empty()).then(|| self.log.top(page).line - 1);
+        self.log.above = from.map(|line| line + 1);
+        self.log.direction = Some(direction);
+        self.log.asked_at = Some(std::ptr::from_ref(page).addr());
+        self.intents.push(Intent::Find(self.log.pattern.clone(), direction, from));
+    }
+
+    /// Goes on above with a search that has found nothing below.
+    pub(super) fn search_on(&mut self, page: &Page) {
+        if self.log.asked_at == Some(std::ptr::from_ref(page).addr()) {
+            return;
+        }
+        match (&page.searched, self.log.above) {
+            (Some(Searched::NotFound), Some(line)) => {
+                self.log.direction = Some(Direction::Older);
+                self.log.asked_at = Some(std::ptr::from_ref(page).addr());
+                self.intents.push(Intent::Find(self.log.pattern.clone(), Direction::Older, Some(line)));
+            }
+            (Some(_), Some(_)) => {}
+            (_, None) | (None, _) => return,
+        }
+        self.log.above = None;
+    }
+
+    /// Finds the next match in the direction of the search, or against it, from the one that was found last.
+    pub(super) fn find_next(&mut self, onwards: bool, page: &Page) {
+        let direction = match (self.log.direction, onwards) {
+            (Some(Direction::Newer), true) | (Some(Direction::Older) | None, false) => Direction::Newer,
+            (Some(Direction::Newer), false) | (Some(Direction::Older) | None, true) => Direction::Older,
         };
-        self.log.revealed = None;
+        let found = self.log.revealed.filter(|(generation, _)| *generation == page.generation);
+        let from = found.map(|(_, line)| line);
+        self.log.asked_at = Some(std::ptr::from_ref(page).addr());
         self.intents.push(Intent::Find(self.log.pattern.clone(), direction, from));
     }
 

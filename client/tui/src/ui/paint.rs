@@ -98,8 +98,8 @@ pub(super) struct Title<'a> {
     pub(super) text: String,
     /// Label, whether it is the open one, and the effect of a click.
     pub(super) tabs: Vec<(&'a str, bool, Hit)>,
-    /// Remarks at the right.
-    pub(super) more: String,
+    /// Remarks at the right, the weightiest first; those that have no room are left out.
+    pub(super) more: Vec<String>,
 }
 
 /// Draws the frame of a pane, and returns the area in it.
@@ -128,10 +128,25 @@ pub(super) fn pane(
         let place = Rect { x: top.x + begin, width: column.saturating_sub(begin), ..top };
         hits.add(place, hit.clone());
     }
-    let more = format!(" {} ", title.more);
-    let room = top.width.saturating_sub(column);
-    if !title.more.is_empty() && cells(&more) <= room {
-        put_at(buf, top, top.width - cells(&more), &more, look.faint());
+    let room = usize::from(top.width.saturating_sub(column)).saturating_sub(2);
+    let mut more = String::new();
+    for remark in &title.more {
+        let gap = if more.is_empty() { "" } else { ", " };
+        if more.is_empty() || more.width() + gap.len() + remark.width() <= room {
+            more = format!("{more}{gap}{remark}");
+        }
+    }
+    if !more.is_empty() && room > 0 {
+        let width = cells(&more).min(u16::try_from(room).unwrap_or(u16::MAX));
+        let place = Rect { x: top.right() - width - 1, width, ..top };
+        put_at(
+            buf,
+            Rect { x: place.x - 1, width: width + 2, ..top },
+            0,
+            &" ".repeat(usize::from(width) + 2),
+            style,
+        );
+        put_cut(buf, place, &more, look.faint(), look);
     }
     inner
 }

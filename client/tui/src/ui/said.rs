@@ -2,6 +2,7 @@
 
 use super::Ui;
 use super::paint::{line_of, prose, put};
+use gob_client::Name;
 use gob_client::screen::{Tone, Trouble};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -18,15 +19,32 @@ const SHOWN: Duration = Duration::from_secs(6);
 #[derive(Debug, Default)]
 pub(super) struct Said {
     sentence: Option<(String, Instant)>,
+    /// The worker that the sentence is about, and with whose selection it goes.
+    about: Option<Name>,
     troubles: VecDeque<Trouble>,
 }
 
 impl Said {
     pub(super) fn say(&mut self, said: String, now: Instant) {
-        self.sentence = Some((said, now + SHOWN));
+        (self.sentence, self.about) = (Some((said, now + SHOWN)), None);
+    }
+
+    /// Says why something about a worker is not done.
+    pub(super) fn refuse(&mut self, worker: &Name, why: String, now: Instant) {
+        self.say(why, now);
+        self.about = Some(worker.clone());
+    }
+
+    /// This worker is selected now.
+    pub(super) fn selected(&mut self, worker: Option<&Name>) {
+        if self.about.as_ref().is_some_and(|about| Some(about) != worker) {
+            (self.sentence, self.about) = (None, None);
+        }
     }
 
     pub(super) fn tell(&mut self, trouble: Trouble) {
+        // The same once more tells nothing.
+        self.troubles.retain(|other| other.code != trouble.code || other.message != trouble.message);
         self.troubles.push_back(trouble);
         while self.troubles.len() > MOST {
             self.troubles.pop_front();

@@ -19,7 +19,8 @@ const LOOK: Look = Look { colours: Colours::Many, unicode: true };
 struct Stage {
     ui: Ui,
     known: Known,
-    page: Page,
+    /// A page of its own for each answer, as the pane makes them.
+    page: Box<Page>,
     project: Option<Project>,
     kinds: Vec<String>,
     now: Instant,
@@ -44,7 +45,7 @@ impl Stage {
         let mut stage = Self {
             ui: Ui::new(Owner::cli(), LOOK),
             known,
-            page: Page { follows: true, ..Page::default() },
+            page: Box::new(Page { follows: true, ..Page::default() }),
             project: None,
             kinds: vec!["graph".to_owned(), "oxigraph".to_owned()],
             now: Instant::now(),
@@ -185,12 +186,16 @@ fn an_action_is_asked_for_by_its_key_and_its_click() {
 
 #[test]
 fn an_action_on_what_others_own_says_why_not_and_asks_nothing() {
-    let mut stage = Stage::of(vec![others("notes")], 100, 30);
+    let mut stage = Stage::of(vec![others("notes"), others("web")], 100, 30);
+    assert_eq!(stage.wishes(), []);
     let screen = stage.draw();
     assert!(screen.contains("It is owned by desktop: you can use it, not stop it."), "{screen}");
     stage.keys("s");
     assert_eq!(stage.asked(), []);
-    assert!(stage.draw().contains("Stop: it is owned by desktop"));
+    assert!(stage.draw().contains("notes: Stop: it is owned by desktop"));
+    stage.keys("j");
+    assert_eq!(stage.wishes(), []);
+    assert!(!stage.draw().contains("Stop: it is owned"), "it was about another worker");
     stage.known.link = Link::Away;
     stage.keys("l");
     assert!(stage.draw().contains("Hold: the supervisor is not running"));
@@ -260,7 +265,7 @@ fn the_screen_ends_asks_for_nothing_else_and_tells_what_would_end_with_it() {
     stage.ui.shared.ends.insert(name("web"));
     stage.keys("q");
     assert_eq!(stage.wishes(), []);
-    assert!(stage.draw().contains("One job of the project stop"), "{}", stage.draw());
+    assert!(stage.draw().contains("web stops with this screen."), "{}", stage.draw());
     stage.key(KeyCode::Enter);
     assert_eq!(stage.wishes(), [Intent::Quit]);
 }

@@ -4,7 +4,6 @@ use super::field::LineField;
 use super::paint::{cells, put_at};
 use super::{Scene, Ui};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use gob_client::logs::Direction;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -41,8 +40,7 @@ impl Ui {
             KeyCode::Esc => self.give_up(typing.purpose),
             KeyCode::Char(_) if is_interrupt => self.give_up(typing.purpose),
             KeyCode::Enter if typing.purpose == For::Search => {
-                typing.field.text().clone_into(&mut self.log.pattern);
-                self.find(Direction::Older, scene.page);
+                self.search(typing.field.text(), scene.page);
             }
             KeyCode::Enter => {}
             KeyCode::Down | KeyCode::Up if typing.purpose == For::Filter => {
@@ -87,7 +85,7 @@ impl Ui {
             For::Search => " Search the log for: ",
         };
         let column = put_at(buf, area, 0, label, look.key());
-        let behind = format!("  {remark}");
+        let behind = if typing.purpose == For::Filter { format!("  {remark}") } else { String::new() };
         let room = area.width.saturating_sub(column);
         let of_remark = if room > cells(&behind) + 20 { cells(&behind) } else { 0 };
         let field = Rect { x: area.x + column, width: room - of_remark, ..area };

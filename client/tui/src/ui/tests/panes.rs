@@ -1,4 +1,5 @@
 //! Panes: the details, runs, the log, events, locks and lanes.
+#![expect(clippy::replace_box, reason = "each answer of the pane is a page of its own")]
 
 use super::*;
 use gob_client::logs::{Line, Searched, Stream};
@@ -36,7 +37,7 @@ fn the_log_is_that_of_the_selected_worker() {
 #[test]
 fn the_end_of_the_log_is_followed_and_a_scroll_holds_it() {
     let mut stage = Stage::of(vec![view("a", json!({}))], 80, 24);
-    stage.page = page(50);
+    stage.page = Box::new(page(50));
     assert_eq!(stage.wishes(), []);
     let screen = stage.draw();
     assert!(screen.contains("! line 49") && screen.contains("following"), "{screen}");
@@ -56,15 +57,22 @@ fn the_end_of_the_log_is_followed_and_a_scroll_holds_it() {
 #[test]
 fn the_log_is_searched_and_the_next_match_found() {
     let mut stage = Stage::of(vec![view("a", json!({}))], 80, 24);
-    stage.page = page(50);
+    stage.page = Box::new(page(50));
     stage.keys("3/line 1");
     stage.key(KeyCode::Enter);
     let find = |direction, from| Intent::Find("line 1".to_owned(), direction, from);
     assert_eq!(stage.wishes(), [find(Direction::Older, None)]);
-    stage.page = Page { follows: false, searched: Some(Searched::Found(19)), ..page(50) };
+    stage.page = Box::new(Page { follows: false, searched: Some(Searched::Found(19)), ..page(50) });
     assert!(stage.draw().contains("! line 19"));
     stage.keys("nN");
-    assert_eq!(stage.wishes(), [find(Direction::Newer, Some(19)), find(Direction::Older, Some(19))]);
+    assert_eq!(stage.wishes(), [find(Direction::Older, Some(19)), find(Direction::Newer, Some(19))]);
+    // Another pattern begins from what is seen, not from the earlier match.
+    stage.keys("g/line 2");
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.wishes(), [Intent::Find("line 2".to_owned(), Direction::Newer, Some(-1))]);
+    stage.keys("/line 1");
+    stage.key(KeyCode::Enter);
+    stage.wishes();
     stage.page.searched = Some(Searched::NotFound);
     assert!(stage.draw().contains("not found: line 1"));
     stage.keys("1n");
@@ -87,6 +95,69 @@ fn long_lines_are_broken_or_moved_to_the_side() {
     assert!(screen.contains("END") && screen.contains("from column 65"), "{screen}");
     stage.key(KeyCode::Left);
     assert!(stage.draw().contains("from column 57"));
+}
+
+#[test]
+fn a_search_that_finds_nothing_below_goes_on_above() {
+    let mut stage = Stage::of(vec![view("a", json!({}))], 80, 24);
+    stage.wishes();
+    stage.page = Box::new(Page { follows: false, ..page(50) });
+    stage.keys("3kkk/line 1");
+    stage.key(KeyCode::Enter);
+    let find = |direction, from| Intent::Find("line 1".to_owned(), direction, Some(from));
+    assert_eq!(stage.wishes(), [find(Direction::Newer, 37)]);
+    assert_eq!(stage.wishes(), []);
+    stage.page = Box::new(Page { follows: false, searched: Some(Searched::NotFound), ..page(50) });
+    assert_eq!(stage.wishes(), [find(Direction::Older, 38)]);
+    stage.page = Box::new(Page { follows: false, searched: Some(Searched::NotFound), ..page(50) });
+    assert_eq!(stage.wishes(), []);
+}
+
+#[test]
+fn a_match_far_to_the_right_is_brought_into_sight() {
+    let mut stage = Stage::of(vec![view("a", json!({}))], 80, 24);
+    stage.wishes();
+    let long = format!("{} NEEDLE {}", "x".repeat(3000), "y".repeat(300));
+    stage.page.lines = vec![Arc::new(Line::of(Stream::Stdout, &long))];
+    stage.keys("3/needle");
+    stage.key(KeyCode::Enter);
+    let found = Page { follows: false, searched: Some(Searched::Found(0)), ..Page::clone(&stage.page) };
+    stage.page = Box::new(found);
+    let screen = stage.draw();
+    assert!(screen.contains("x NEEDLE y"), "{screen}");
+}
+
+#[test]
+fn the_weightiest_remarks_of_the_log_have_room_first() {
+    let mut stage = Stage::of(vec![view("a", json!({}))], 80, 24);
+    stage.page = Box::new(Page {
+        follows: false,
+        searched: Some(Searched::Invalid("a group is open, column 1".to_owned())),
+        ..page(9)
+    });
+    stage.keys("w3");
+    let screen = stage.draw();
+    assert!(screen.contains("a group is open, column 1") && !screen.contains("wrapped"), "{screen}");
+    stage.ui.log.pattern = "z".repeat(200);
+    stage.page.searched = Some(Searched::NotFound);
+    assert!(stage.draw().contains("not found: zzz"), "{}", stage.draw());
+}
+
+#[test]
+fn nothing_is_said_of_output_that_was_not_looked_at() {
+    let mut stage = Stage::of(vec![view("a", json!({}))], 80, 24);
+    assert!(!stage.draw().contains("No output yet."));
+    stage.page.is_read = true;
+    assert!(stage.draw().contains("No output yet."));
+}
+
+#[test]
+fn a_port_is_copied_where_there_is_no_endpoint() {
+    let ports = json!([{"port": 5173, "protocol": "tcp", "pid": 7}]);
+    let mut stage =
+        Stage::of(vec![view("web", json!({"kind": "job", "endpoint": null, "ports": ports}))], 80, 24);
+    stage.keys("c");
+    assert_eq!(stage.wishes(), [Intent::Copy("localhost:5173".to_owned())]);
 }
 
 #[test]
