@@ -104,7 +104,7 @@ pub fn svg(rows: &[Vec<Run>], palette: &Palette) -> String {
     let width = f32::from(SIZE.0) * CELL.0 + 2.0 * MARGIN;
     let height = f32::from(SIZE.1) * CELL.1 + 2.0 * MARGIN;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" xml:space=\"preserve\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
          role=\"img\" aria-label=\"The screen of gobctl tui: workers, the selected one, its output\">\n\
          <style>text{{font:13px \"DejaVu Sans Mono\",Menlo,Consolas,monospace;fill:{text};white-space:pre}}\
          .b{{font-weight:bold}}.d{{opacity:.62}}</style>\n\
