@@ -1,6 +1,8 @@
 //! The terminal is left as it was: at the person's end, at signals, at stops, and when it is gone.
 
 use crate::world::{USUAL, home, open, tui};
+use gob_client::blocking::Connector;
+use gob_client::{Dirs, Owner};
 use gob_tests::process::is_stopped;
 use gob_tests::screen::{Modes, Screen};
 use gob_tests::wait::{self, DEADLINE};
@@ -50,6 +52,41 @@ fn signals_end_it_and_the_terminal_is_as_before() {
         assert_eq!(ended.code, code, "{ended:?}");
         ended.left_as_it_was();
     }
+}
+
+/// Names the call of this program in which the screen is to panic.
+const PANICS: &str = "GOB_TEST_PANICS";
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_is_told() {
+    if std::env::var_os(PANICS).is_some() {
+        return panic_in_the_screen();
+    }
+    let gob = Gob::new();
+    let mut call = Ctl::new(&std::env::current_exe().expect("this program"), gob.env());
+    call.args(["--exact", "given_back::a_panic_gives_the_terminal_back_before_it_is_told", "--nocapture"]);
+    call.env("TERM", "xterm-256color").env(PANICS, "1").env("RUST_BACKTRACE", "0");
+    let mut screen = Screen::open(call, USUAL);
+    screen.wait_for("? Keys");
+    screen.keys("u");
+    let ended = screen.end();
+    assert_eq!(ended.code, 101, "{ended:?}");
+    ended.left_as_it_was();
+    assert!(ended.text.contains("on purpose"), "the message is read on the shell's screen: {ended:?}");
+}
+
+/// Shows a screen that panics when it reads the project file.
+fn panic_in_the_screen() {
+    let (dirs, owner) = (Dirs::from_env().expect("directories"), Owner::cli());
+    let options = gob_tui::Options {
+        connector: Connector::new(dirs.clone(), owner.clone()),
+        dirs,
+        owner,
+        cwd: "/".to_owned(),
+        project: Box::new(|| panic!("on purpose")),
+        look: gob_tui::Look::of(true, |_| None),
+    };
+    gob_tui::run(options).expect("a terminal");
 }
 
 #[test]
