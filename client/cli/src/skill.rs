@@ -2,10 +2,13 @@
 //! can't go stale.
 
 use crate::manual::EXIT_CODES;
-use crate::verbs::VERBS;
+use crate::verbs::{Effect, VERBS};
 
 /// The name of the skill, and of its directory.
 pub(crate) const NAME: &str = "gob";
+
+/// The owner that each command names which changes something.
+const OWNER: &str = " --owner agent";
 
 const FRONT: &str = "\
 ---
@@ -22,7 +25,8 @@ Where the MCP server of gob is connected (tools named `list`, `add`, `run`, `log
 
 ## Rules
 
-- Set the owner once in each shell: `export GOB_OWNER=agent`. Then what you start is yours.
+- Give `--owner agent` to every command that changes something, as below: then what you start is yours. (`export GOB_OWNER=agent` is lost where
+  each command has a shell of its own.)
 - You may use and read every worker. Only its owner stops, restarts or removes it: exit code 5 means that it is another one's. Leave it
   alone, use its endpoint, or run one of your own under another name.
 - Look before you start: the same command in the same directory is one job, and `gobctl add` returns the one that runs.
@@ -72,13 +76,12 @@ const WORK: &str = "\
 ## A server and a build beside it
 
 ```sh
-export GOB_OWNER=agent
-gobctl add --name web npm run dev        # returns at once
+gobctl add --owner agent --name web npm run dev   # returns at once
 gobctl ports web                         # where it listens; it may take some seconds
 gobctl logs -n 20 web                    # when there is no port yet, or an error
-gobctl run make test                     # output only if it fails; its exit code
+gobctl run --owner agent make test       # output only if it fails; its exit code
 gobctl wait --timeout 30s web            # exit code 124 when it is still running
-gobctl stop web
+gobctl stop --owner agent web
 ```
 
 When a command seems stuck, `gobctl list` and `gobctl logs` say whether it still writes. After a while away, `gobctl brief` with
@@ -111,9 +114,17 @@ fn commands(path: &[&str], count: usize) -> Vec<String> {
     let Some(verb) = verb else { return Vec::new() };
     let examples = verb.examples.lines().filter_map(|line| line.trim_start().strip_prefix("gobctl "));
     let about = std::iter::once(verb.about).chain(std::iter::repeat(""));
-    let line = |(example, about): (&str, &str)| match about {
-        "" => format!("gobctl {example}\n"),
-        about => format!("{:<40} # {about}\n", format!("gobctl {example}")),
+    let words = verb.path.join(" ");
+    // A variable of the environment is lost where each command has a shell of its own.
+    let owner = if verb.effect() == Effect::Reads { "" } else { OWNER };
+    let line = |(example, about): (&str, &str)| {
+        let rest = example.strip_prefix(words.as_str());
+        let command =
+            rest.map_or_else(|| format!("gobctl {example}"), |rest| format!("gobctl {words}{owner}{rest}"));
+        match about {
+            "" => format!("{command}\n"),
+            about => format!("{command:<40} # {about}\n"),
+        }
     };
     examples.take(count).zip(about).map(line).collect()
 }
@@ -170,6 +181,11 @@ mod tests {
                 words_alone += 1;
                 continue;
             }
+            let rest = command.strip_prefix("gobctl ").unwrap_or_default();
+            let row = VERBS.iter().filter(|row| rest.starts_with(&row.path.join(" ")));
+            let row = row.max_by_key(|row| row.path.len()).unwrap();
+            let changes = words.len() > 2 && row.effect() != Effect::Reads;
+            assert_eq!(command.contains(OWNER), changes, "{command}");
             let parsed = args::parse(words, Some(verb));
             assert!(parsed.is_ok(), "{command}: {:?}", parsed.err());
         }
