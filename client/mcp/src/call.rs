@@ -1,13 +1,14 @@
 //! What a running tool may touch: the connection, the parts of gobctl, and the client that waits for it.
 
 use crate::link::Link;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shortened};
 use crate::{Host, Setup};
 use gob_client::protocol::{Env, ErrorCode, Timestamp};
 use gob_client::{Dirs, Owner};
 use rmcp::model::{CallToolResult, ContentBlock, ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RoleServer};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -86,21 +87,27 @@ impl Call {
     }
 
     /// Returns this program's environment with the variables of the call.
-    pub(crate) fn env(&self, more: Option<&std::collections::BTreeMap<String, String>>) -> Env {
+    pub(crate) fn env(&self, more: Option<&BTreeMap<String, String>>) -> Result<Env, Refusal> {
+        for (name, value) in more.into_iter().flatten() {
+            check_variable(name, value)?;
+        }
         let own = self.shared.env.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let more = more.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
-        let merged: std::collections::BTreeMap<String, String> = own.chain(more).collect();
-        merged.into_iter().collect()
+        let merged: BTreeMap<String, String> = own.chain(more).collect();
+        Ok(merged.into_iter().collect())
     }
 
-    /// Returns the real path of a directory, which may be given from that of this server.
-    pub(crate) fn directory(&self, given: Option<&str>) -> Result<String, Refusal> {
-        let path = self.shared.cwd.join(given.unwrap_or("."));
+    /// Returns the real path of a directory, the argument `field`, which may be given from that of this server.
+    pub(crate) fn directory(&self, field: &str, given: Option<&str>) -> Result<String, Refusal> {
+        let own = &self.shared.cwd;
+        let path = own.join(given.unwrap_or("."));
         let refused = |why: &str| {
-            let message = format!("cwd {} {why}", path.display());
-            let hint =
-                format!("call the tool again with a cwd that exists, such as {}", self.shared.cwd.display());
-            Refusal::argument(message, hint)
+            let message = format!("{field} {} {why}", path.display());
+            let such = match own.is_dir() {
+                true => format!(", such as {}", own.display()),
+                false => " by its whole path: the directory of this server is gone".to_owned(),
+            };
+            Refusal::argument(message, format!("call the tool again with a {field} that exists{such}"))
         };
         let real = Path::canonicalize(&path).map_err(|error| refused(&format!("can't be used: {error}")))?;
         if !real.is_dir() {
@@ -137,6 +144,18 @@ impl Call {
     }
 }
 
+/// Refuses a variable that no program can be given: it would be another one, or none.
+fn check_variable(name: &str, value: &str) -> Result<(), Refusal> {
+    let why = match (name, value) {
+        ("", _) => "a variable without a name",
+        (name, _) if name.contains(['=', '\0']) => "a variable with = or NUL in its name",
+        (_, value) if value.contains('\0') => "a variable with NUL in its value",
+        _ => return Ok(()),
+    };
+    let message = format!("env has {why}: {}", shortened(name, 64));
+    Err(Refusal::argument(message, "call the tool again with it corrected, as {\"NAME\": \"value\"}"))
+}
+
 /// The result of a tool that did its work.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -169,4 +188,18 @@ impl Answer {
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_no_program_can_have_is_refused() {
+        for (name, value) in [("A=B", "x"), ("", "x"), ("A\0", "x"), ("A", "x\0y")] {
+            let text = check_variable(name, value).unwrap_err().text();
+            assert!(text.starts_with("invalid-request: env has a variable with"), "{text}");
+        }
+        assert!(check_variable("A", "b=c").is_ok() && check_variable("A", "").is_ok());
+    }
 }

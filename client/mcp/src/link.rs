@@ -54,7 +54,7 @@ impl Link {
 
     /// Returns the refusal of a call about a worker. A name that is not there is compared with those that are.
     pub(crate) async fn refused(&self, name: &Name, error: Error) -> Refusal {
-        let is_unknown = matches!(&error, Error::Refused(error) if error.code == ErrorCode::ServerNotFound);
+        let is_unknown = is_unknown(&error);
         let refusal = Refusal::from(error);
         if !is_unknown {
             return refusal;
@@ -65,6 +65,11 @@ impl Link {
             None => refusal,
         }
     }
+}
+
+/// Returns whether the supervisor knows no worker of the name.
+pub(crate) fn is_unknown(error: &Error) -> bool {
+    matches!(error, Error::Refused(error) if error.code == ErrorCode::ServerNotFound)
 }
 
 fn is_loss(error: &Error) -> bool {

@@ -1,13 +1,14 @@
 //! A part of a worker's output, within a number of lines and of bytes. Reads files, so that it may block.
 
 use crate::call::{Call, Shared};
+use crate::link::is_unknown;
 use crate::refusal::{Refusal, shortened};
 use crate::words::{goes_on, within};
 use gob_client::call::Get;
 use gob_client::logs::{self, Pattern, Piece, Run, Stream};
 use gob_client::protocol::{ErrorCode, Timestamp};
 use gob_client::screen::text::output as safe;
-use gob_client::{Dirs, Error, Name, View};
+use gob_client::{Dirs, Name, View};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -79,11 +80,10 @@ pub(crate) async fn find(shared: &Shared, name: &Name) -> Result<(PathBuf, Optio
         Ok(data) => return Ok((directory(shared.dirs(), &data.worker), Some(data.worker))),
         Err(error) => error,
     };
-    let is_unknown = matches!(&error, Error::Refused(error) if error.code == ErrorCode::ServerNotFound);
     let dir = shared.dirs().logs().join(name.on_disk());
     let left = dir.clone();
     let has_left = || Call::read_log(move || Ok(logs::runs(&left).is_ok_and(|runs| !runs.is_empty())));
-    if is_unknown && has_left().await.unwrap_or(false) {
+    if is_unknown(&error) && has_left().await.unwrap_or(false) {
         return Ok((dir, None));
     }
     Err(shared.link.refused(name, error).await)

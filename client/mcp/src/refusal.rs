@@ -125,7 +125,11 @@ pub(crate) fn shortened(text: &str, max: usize) -> String {
 /// Returns what to do about a refusal. The supervisor's own hint comes first, where it is no command of a shell.
 fn hint(error: &WireError) -> String {
     let own = next(error.code);
-    let told = error.hint.as_deref().filter(|hint| !hint.contains("gobctl ") && !hint.contains("{\""));
+    let is_of_shell = |hint: &str| {
+        let has_flag = hint.split_whitespace().any(|word| word.starts_with("--"));
+        has_flag || hint.contains("gobctl ") || hint.contains("{\"")
+    };
+    let told = error.hint.as_deref().filter(|hint| !is_of_shell(hint));
     told.map_or_else(|| own.to_owned(), |told| format!("{}; {own}", shortened(told, MAX_TEXT)))
 }
 
@@ -265,6 +269,10 @@ mod tests {
         let wire = WireError::new(ErrorCode::KindNotFound, "no kind x").hint("gobctl config check says why");
         let text = Refusal::from(wire).text();
         assert!(!text.contains("gobctl") && text.contains("call start without kind"), "{text}");
+        let wire = WireError::new(ErrorCode::GraphConflict, "demo is the worker of a graph already")
+            .hint("choose another name with --name, or none for the next number");
+        let text = Refusal::from(wire).text();
+        assert!(text.contains("\nhint: call list for the worker") && !text.contains("--"), "{text}");
         let nobody = Refusal::from(Error::Nobody { socket: "/s".into() });
         assert!(names_a_tool(&nobody.hint) && !nobody.hint.contains("gobctl"), "{nobody:?}");
     }

@@ -97,8 +97,8 @@ static TOOLS: &[Tool] = &[
     tool!("status", "Show one worker or the supervisor", READS, false, looking::Status, looking::status,
         "All about one worker, or with no name the health of the supervisor."),
     tool!("start", "Start a graph or a known worker", Effect::Ensures, false, control::Start, control::start,
-        "Make sure that a graph, or a worker that exists already, runs; returns its endpoint. One that runs is used as it is. \
-         For a new command use add or run."),
+        "Make sure that a graph, or a worker that exists already, runs; returns its endpoint. One that runs is used as it is, \
+         one at rest becomes yours. For a new command use add or run."),
     tool!("stop", "Stop a worker of yours", Effect::Ends { again: false }, false, control::Stop, control::stop,
         "End a worker and all of its processes. Only its owner can; those of others are refused."),
     tool!("restart", "Restart a worker of yours", Effect::Ends { again: true }, false, control::Restart, control::restart,

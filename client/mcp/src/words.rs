@@ -38,6 +38,16 @@ pub(crate) fn owner(worker: &View, requester: &Owner) -> String {
     }
 }
 
+/// Says on a line of its own that a worker that was another owner's is the requester's now: a start makes it that of a worker
+/// at rest.
+pub(crate) fn gained(before: Option<&View>, after: &View, requester: &Owner) -> String {
+    let earlier = before.filter(|before| before.name == after.name && before.owner != *requester);
+    match earlier.filter(|_| after.owner == *requester) {
+        Some(before) => format!("\nyou own it now; its owner was {}", before.owner),
+        None => String::new(),
+    }
+}
+
 /// Cuts a part of a line.
 pub(crate) fn short(text: &str) -> String {
     crate::refusal::shortened(text, PART)
@@ -128,6 +138,16 @@ pub(crate) mod tests {
         assert!(other.contains("owner desktop,") && !other.contains("you"), "{other}");
         let long = told(json!({"command": ["x".repeat(9_000)]}));
         assert!(long.len() < 400, "{}", long.len());
+    }
+
+    #[test]
+    fn a_worker_that_became_the_requesters_is_told() {
+        let agent = Owner::new("agent").unwrap();
+        let (own, other) = (view(json!({})), view(json!({"owner": "cli"})));
+        assert_eq!(gained(Some(&other), &own, &agent), "\nyou own it now; its owner was cli");
+        for (before, after) in [(Some(&own), &own), (Some(&other), &other), (None, &own)] {
+            assert_eq!(gained(before, after, &agent), "");
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod loopbacks;
 mod manual;
 mod mcp;
 mod mcp_clients;
+mod mcp_hints;
 mod mcp_logs;
 mod mcp_supervisors;
 mod names;

@@ -1,8 +1,9 @@
 //! Tools that make workers come up and go down: `start`, `stop`, `restart`.
 
 use crate::call::{Answer, Call, Done};
+use crate::link::is_unknown;
 use crate::refusal::Refusal;
-use crate::words::data;
+use crate::words::{data, gained};
 use gob_client::call;
 use gob_client::protocol::ErrorCode;
 use gob_client::protocol::request::Wait;
@@ -49,7 +50,7 @@ pub(super) struct Start {
     /// The graph to serve; a new name makes a new graph.
     #[schemars(length(min = 1, max = 200))]
     graph: Option<String>,
-    /// A worker that exists already: a job to run again, or a graph's worker.
+    /// A worker that exists already: a job to run again, or a graph's worker. Another name makes nothing; graph does.
     #[schemars(length(min = 1, max = 200))]
     name: Option<String>,
     /// The kind of server for the graph, of the configuration; its own or the default one without it.
@@ -58,7 +59,7 @@ pub(super) struct Start {
     /// The directory that holds the graph.
     #[schemars(length(min = 1, max = 4095))]
     root_dir: Option<String>,
-    /// Variables that are added to the environment of this server for the worker.
+    /// Variables that are added to the environment of this server for the worker; those of an earlier add are not kept.
     env: Option<BTreeMap<String, String>>,
     /// Wait until it is ready (the default), or only until its process exists.
     wait: Option<WaitWord>,
@@ -74,24 +75,33 @@ pub(super) async fn start(call: Call, arguments: Start) -> Done {
         let hint = "call start with graph, or with the name of a worker; for a command call add or run";
         return Err(Refusal::argument("start needs graph or name", hint));
     };
+    // The supervisor would make a graph of a name that it does not know.
+    let before = match call.link().ask(call::Get { name: meant.clone() }).await {
+        Ok(data) => Some(data.worker),
+        Err(error) if graph.is_some() && is_unknown(&error) => None,
+        Err(error) => return Err(call.link().refused(&meant, error).await),
+    };
+    let root = arguments.root_dir.as_deref();
     let request = call::Start {
         graph,
         name,
         kind: arguments.kind,
-        root_dir: arguments.root_dir.as_deref().map(|dir| call.directory(Some(dir))).transpose()?,
-        env: Some(call.env(arguments.env.as_ref())),
+        root_dir: root.map(|dir| call.directory("root_dir", Some(dir))).transpose()?,
+        env: Some(call.env(arguments.env.as_ref())?),
         wait: arguments.wait.map(Wait::from),
         timeout_ms: Some(arguments.timeout_ms.unwrap_or(READY_MS)),
         lease: false,
     };
-    let data = match call.link().ask(request).await {
-        Ok(data) => data,
+    let answer = match call.link().ask(request).await {
+        Ok(answer) => answer,
         Err(error) => return Err(call.link().refused(&meant, error).await),
     };
-    let created = if data.created { "\nit is a new, empty graph" } else { "" };
-    let text = format!("{}\n{}{created}", said::started(&data), reached(&data.worker));
-    let outcome = serde_json::to_value(data.outcome).unwrap_or_default();
-    Ok(Answer::with(text, json!({"worker": crate::words::data(&data.worker), "outcome": outcome})))
+    let worker = &answer.worker;
+    let created = if answer.created { "\nit is a new, empty graph" } else { "" };
+    let gained = gained(before.as_ref(), worker, &call.shared.owner);
+    let text = format!("{}\n{}{created}{gained}", said::started(&answer), reached(worker));
+    let outcome = serde_json::to_value(answer.outcome).unwrap_or_default();
+    Ok(Answer::with(text, json!({"worker": data(worker), "outcome": outcome})))
 }
 
 /// Returns how a worker is reached, or the tool that tells.
@@ -134,7 +144,7 @@ pub(super) struct Restart {
     /// The worker.
     #[schemars(length(min = 1, max = 200))]
     name: String,
-    /// Variables that are added to the environment of this server for the new run.
+    /// Variables that are added to the environment of this server for the new run; those of an earlier add are not kept.
     env: Option<BTreeMap<String, String>>,
     /// Time between asking it to end and killing it, in milliseconds.
     #[schemars(range(min = 0, max = 600_000))]
@@ -150,7 +160,7 @@ pub(super) async fn restart(call: Call, arguments: Restart) -> Done {
     let name = worker_name(&arguments.name)?;
     let request = call::Restart {
         name: name.clone(),
-        env: Some(call.env(arguments.env.as_ref())),
+        env: Some(call.env(arguments.env.as_ref())?),
         grace_ms: arguments.grace_ms,
         wait: arguments.wait.map(Wait::from),
         timeout_ms: Some(arguments.timeout_ms.unwrap_or(READY_MS)),

@@ -6,7 +6,7 @@ use crate::call::{Answer, Call, Done};
 use crate::ending::{Waited, wait as until_ended};
 use crate::output::{Output, Wanted, directory, read_of};
 use crate::refusal::Refusal;
-use crate::words::data;
+use crate::words::{data, gained};
 use gob_client::call;
 use gob_client::protocol::ErrorCode;
 use gob_client::protocol::answer::{Outcome, StartData};
@@ -14,7 +14,7 @@ use gob_client::protocol::request::{RestartOn, Wait as WaitFor};
 use gob_client::screen::said::{self, output_missing};
 use gob_client::screen::text::name as shown;
 use gob_client::screen::times::{short_duration, since};
-use gob_client::{Name, View};
+use gob_client::{Error, Name, View};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -123,8 +123,8 @@ fn request(
     };
     Ok(call::Add {
         command,
-        cwd: call.directory(cwd.as_deref())?,
-        env: Some(call.env(env.as_ref())),
+        cwd: call.directory("cwd", cwd.as_deref())?,
+        env: Some(call.env(env.as_ref())?),
         name: name.as_ref().map(job).transpose()?,
         description,
         wait: Some(WaitFor::Spawned),
@@ -132,17 +132,53 @@ fn request(
     })
 }
 
-async fn begin(call: &Call, add: call::Add) -> Result<StartData, Refusal> {
+/// Runs a command. Returns also a line about a worker that became this owner's by it.
+async fn begin(call: &Call, add: call::Add) -> Result<(StartData, String), Refusal> {
+    let before = earlier(call, &add).await;
+    let (name, program) = (add.name.clone(), add.command.first().cloned().unwrap_or_default());
     // Not sent twice: a job that had ended between would run again.
-    let program = add.command.first().cloned().unwrap_or_default();
-    let has_blank = program.contains(char::is_whitespace);
-    call.link().ask_once(add).await.map_err(|error| {
-        let refusal = Refusal::from(error);
-        let is_of_shell = has_blank && refusal.code() == ErrorCode::ServerStartFailed.as_str();
-        if !is_of_shell {
-            return refusal;
-        }
-        refusal.hint("command is an array of the program and its arguments: call the tool again with [\"sh\", \"-c\", \"…\"] for a line of a shell")
+    let data = call.link().ask_once(add).await.map_err(|error| refused(error, name.as_ref(), &program))?;
+    let gained = gained(before.as_ref(), &data.worker, &call.shared.owner);
+    Ok((data, gained))
+}
+
+/// Returns the job that a request means, as it is before it.
+async fn earlier(call: &Call, add: &call::Add) -> Option<View> {
+    if let Some(name) = &add.name {
+        return call.link().ask(call::Get { name: name.clone() }).await.ok().map(|data| data.worker);
+    }
+    let here = call::List { cwd: Some(add.cwd.clone()), ..call::List::default() };
+    let found = call.link().ask(here).await.ok()?;
+    found.workers.into_iter().find(|worker| *worker.command == *add.command)
+}
+
+/// Returns the refusal of a command, with what to do about its name and its words.
+fn refused(error: Error, name: Option<&Name>, program: &str) -> Refusal {
+    let named = name.and_then(|name| conflict_hint(&error, name));
+    let refusal = Refusal::from(error);
+    if let Some(hint) = named {
+        return refusal.hint(hint);
+    }
+    if !program.contains(char::is_whitespace) || refusal.code() != ErrorCode::ServerStartFailed.as_str() {
+        return refusal;
+    }
+    refusal.hint("command is an array of the program and its arguments: call the tool again with [\"sh\", \"-c\", \"…\"] for a line of a shell")
+}
+
+/// Returns what to do where the name means another worker, or the command is that of one already.
+fn conflict_hint(error: &Error, name: &Name) -> Option<String> {
+    let Error::Refused(error) = error else { return None };
+    let details = error.details.as_ref().filter(|_| error.code == ErrorCode::GraphConflict)?;
+    let worker = details.get("worker")?.as_str()?;
+    if worker != name.as_str() {
+        return Some(format!(
+            "leave out name to use {worker}: call the tool again without it; call status with name {worker:?} for whose it is"
+        ));
+    }
+    // A job that runs another command is told with that.
+    details.get("command").is_none().then(|| {
+        "choose another name, or leave it out for the next number; call list for the names that exist"
+            .to_owned()
     })
 }
 
@@ -151,8 +187,8 @@ pub(super) async fn add(call: Call, arguments: Add) -> Done {
     let add = request(&call, command, (cwd, env), (name, description))?;
     let wait = if readiness.is_some() { WaitFor::Ready } else { WaitFor::Spawned };
     let add = call::Add { restart: restart.map(RestartOn::from), readiness, wait: Some(wait), ..add };
-    let data_of = begin(&call, add).await?;
-    let text = format!("{}\n{}", told(&data_of), reached(&data_of.worker));
+    let (data_of, gained) = begin(&call, add).await?;
+    let text = format!("{}\n{}{gained}", told(&data_of), reached(&data_of.worker));
     let outcome = serde_json::to_value(data_of.outcome).unwrap_or_default();
     Ok(Answer::with(text, json!({"worker": data(&data_of.worker), "outcome": outcome})))
 }
@@ -179,10 +215,14 @@ impl Bounds {
 pub(super) async fn run(call: Call, arguments: Run) -> Done {
     let Run { command, cwd, env, name, description, timeout_ms, tail } = arguments;
     let add = request(&call, command, (cwd, env), (name, description))?;
-    let begun = begin(&call, add).await?;
+    let (begun, gained) = begin(&call, add).await?;
     let first = match begun.outcome {
         Outcome::Started => String::new(),
         Outcome::Reused | Outcome::TakenOver | Outcome::External => format!("{}\n", told(&begun)),
+    };
+    let first = match gained.trim_start() {
+        "" => first,
+        gained => format!("{first}{gained}\n"),
     };
     ended(&call, first, begun.worker, Bounds::new(timeout_ms, tail)).await
 }
@@ -272,7 +312,8 @@ fn shown_output(output: &Output, worker: &View) -> String {
     text
 }
 
-fn over(worker: &View) -> String {
+/// Says how a worker ended.
+pub(super) fn over(worker: &View) -> String {
     let name = shown(worker.name.as_str());
     let times = worker.started_at.zip(worker.stopped_at);
     let after =
@@ -295,4 +336,26 @@ fn going(worker: &View, limit: Duration, silent: Option<Duration>) -> (String, O
     let arguments = json!({"name": name});
     let end = if worker.owned { format!("; stop {arguments} ends it") } else { String::new() };
     (text, Some(format!("wait {arguments} goes on waiting, logs {arguments} has its output{end}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gob_client::protocol::WireError;
+
+    #[test]
+    fn a_name_that_means_another_worker_is_told_with_what_to_do() {
+        let hint = |details: Value| {
+            let told = "leave --name out to use web; or forget it once it is down: gobctl remove web";
+            let error = WireError::new(ErrorCode::GraphConflict, "no").hint(told).details(details);
+            refused(Error::Refused(error), Some(&Name::any("tests").unwrap()), "make").text()
+        };
+        let same = hint(json!({"worker": "web"}));
+        assert!(same.contains("hint: leave out name to use web: call the tool again without it"), "{same}");
+        let graph = hint(json!({"worker": "tests"}));
+        assert!(graph.contains("hint: choose another name, or leave it out"), "{graph}");
+        let lives = hint(json!({"worker": "tests", "command": ["x"], "cwd": "/"}));
+        assert!(lives.contains("hint: call list for the worker that has the name"), "{lives}");
+        assert!([same, graph, lives].iter().all(|text| !text.contains("--")));
+    }
 }

@@ -1,9 +1,10 @@
 //! Tools that look: `list`, `status`, `ports`, `blame`, `brief`, `who`.
 
 use super::control::worker_name;
+use super::jobs::over;
 use crate::call::{Answer, Call, Done, now};
 use crate::refusal::Refusal;
-use crate::words::{TEXT, data, line, owner, short, within};
+use crate::words::{TEXT, data, goes_on, line, owner, short, within};
 use gob_client::call;
 use gob_client::protocol::{Cursor, State};
 use gob_client::screen;
@@ -81,7 +82,7 @@ pub(super) async fn list(call: Call, arguments: List) -> Done {
         owner,
         kind: arguments.kind,
         state: arguments.state.map(State::from),
-        cwd: arguments.cwd.as_deref().map(|cwd| call.directory(Some(cwd))).transpose()?,
+        cwd: arguments.cwd.as_deref().map(|cwd| call.directory("cwd", Some(cwd))).transpose()?,
         after: arguments.after.as_deref().map(worker_name).transpose()?,
         limit: Some(arguments.limit.unwrap_or(WORKERS)),
     };
@@ -156,12 +157,7 @@ pub(super) async fn ports(call: Call, Ports { name }: Ports) -> Done {
     };
     if found.ports.is_empty() {
         let none = match &name {
-            Some(name) => {
-                let name = shown(name.as_str());
-                format!(
-                    "{name} listens on no port now; call status for its state and endpoint, or logs for its output"
-                )
-            }
+            Some(name) => no_port(&call, name).await,
             None => "no worker listens on a port; call list for what runs".to_owned(),
         };
         return Ok(Answer::with(none, json!({"ports": []})));
@@ -186,6 +182,22 @@ pub(super) async fn ports(call: Call, Ports { name }: Ports) -> Done {
         .map(|port| json!({"name": port.name, "port": port.port, "protocol": port.protocol, "address": port.address, "pid": port.pid}))
         .collect();
     Ok(Answer::with(within(lines, TEXT, "call ports with a name"), json!({"ports": data})))
+}
+
+/// Says why a worker listens nowhere, and what to call.
+async fn no_port(call: &Call, name: &Name) -> String {
+    let worker = call.link().ask(call::Get { name: name.clone() }).await.ok().map(|data| data.worker);
+    match worker.filter(|worker| !goes_on(worker.state)) {
+        Some(worker) if worker.run == 0 => over(&worker),
+        Some(worker) => format!(
+            "{}, and listens on no port; call logs for its output, or start to run it again",
+            over(&worker)
+        ),
+        None => format!(
+            "{} listens on no port now; call status for its state and endpoint, or logs for its output",
+            shown(name.as_str())
+        ),
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -74,8 +74,8 @@ pub(super) async fn queue_add(call: Call, arguments: QueueAdd) -> Done {
     let request = call::QueueAdd {
         lane: lane_name(&arguments.lane)?,
         command: arguments.command,
-        cwd: call.directory(arguments.cwd.as_deref())?,
-        env: Some(call.env(arguments.env.as_ref())),
+        cwd: call.directory("cwd", arguments.cwd.as_deref())?,
+        env: Some(call.env(arguments.env.as_ref())?),
         priority: arguments.priority,
         delay_ms: arguments.delay_ms,
         max_attempts: arguments.max_attempts,

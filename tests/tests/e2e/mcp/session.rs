@@ -4,6 +4,7 @@ use gob_tests::wait::DEADLINE;
 use gob_tests::{Ctl, Gob};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -29,18 +30,31 @@ pub(crate) struct Told {
 impl Session {
     /// Starts a server and says what it has to hear first.
     pub(crate) fn open(gob: &Gob, args: &[&str]) -> Self {
-        let mut session = Self::begin(gob, args);
+        Self::begin(gob, args).initialized()
+    }
+
+    /// Starts a server in a directory.
+    pub(crate) fn open_in(gob: &Gob, dir: &Path) -> Self {
+        Self::begin_in(gob, &[], dir).initialized()
+    }
+
+    fn initialized(mut self) -> Self {
+        let session = &mut self;
         let client = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "0"}});
         let answer = session.request("initialize", client);
         assert_eq!(answer["result"]["serverInfo"]["name"], "gob", "{answer}");
         session.send(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-        session
+        self
     }
 
     /// Starts a server.
     pub(crate) fn begin(gob: &Gob, args: &[&str]) -> Self {
+        Self::begin_in(gob, args, gob.dir())
+    }
+
+    fn begin_in(gob: &Gob, args: &[&str], dir: &Path) -> Self {
         let mut call: Ctl = gob.ctl(std::iter::once("mcp").chain(args.iter().copied()));
-        call.cwd(gob.dir()).stdin("");
+        call.cwd(dir).stdin("");
         let mut child = call.spawn();
         let (told, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
