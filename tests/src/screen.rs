@@ -262,18 +262,10 @@ impl Screen {
     ///
     /// # Panics
     /// When it goes on beyond the deadline.
-    pub fn end(self) -> Ended {
-        self.end_within(DEADLINE)
-    }
-
-    /// Waits for the end of the program for this long.
-    ///
-    /// # Panics
-    /// When it goes on.
-    pub fn end_within(mut self, time: Duration) -> Ended {
+    pub fn end(mut self) -> Ended {
         use std::os::unix::process::ExitStatusExt;
         let handle = Handle::open(self.pid()).expect("a child");
-        let in_time = handle.wait_gone(time);
+        let in_time = handle.wait_gone(DEADLINE);
         if !in_time {
             handle.signal(Signal::SIGKILL);
         }
