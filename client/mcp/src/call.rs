@@ -1,4 +1,4 @@
-//! What a running tool may touch: the connection, the parts of gobctl, and the client that waits for it.
+//! The reach of a running tool: the connection, the parts of gobctl, and the client that waits for it.
 
 use crate::link::Link;
 use crate::refusal::{Refusal, shortened};

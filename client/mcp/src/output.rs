@@ -134,7 +134,7 @@ pub(crate) fn read(dir: &Path, wanted: &Wanted) -> Result<Output, Refusal> {
     let found = if selects { search(&mut run, wanted) } else { last(&mut run, wanted) };
     let output = found.map_err(unreadable)?;
     let total = size(dir, number, &wanted.streams);
-    // What was skipped for its time has no time here.
+    // Lines that were skipped for their time have no time here.
     let is_at_end = !output.is_unsearched && wanted.since.is_none();
     Ok(Output { run: Some(number), total, written_until: run.written_until(), is_at_end, ..output })
 }

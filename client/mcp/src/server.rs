@@ -1,4 +1,4 @@
-//! What rmcp asks of a server: who it is, its tools, its resources, and the calls.
+//! The answers of the server to rmcp: who it is, its tools, its resources, and the calls.
 
 use crate::call::{Call, Shared};
 use crate::refusal::Refusal;

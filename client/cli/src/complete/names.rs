@@ -48,7 +48,7 @@ pub(super) enum Names {
     ProjectJobs,
 }
 
-/// What one source tells.
+/// The names that one source tells.
 #[derive(Default)]
 struct Told {
     workers: Vec<View>,
@@ -63,7 +63,7 @@ pub(super) fn of(names: &Names) -> Vec<Candidate> {
     let lives = asked.and_then(|asked| asked.recv_timeout(OF_SUPERVISOR).ok().flatten());
     let kept = kept.recv_timeout(until.saturating_duration_since(Instant::now())).ok().flatten();
     let (is_live, live, kept) = (lives.is_some(), lives.unwrap_or_default(), kept.unwrap_or_default());
-    // What a supervisor has told is newer than what the last one left.
+    // Names that a supervisor has told are newer than those that the last one left.
     let workers = if is_live { live.workers } else { kept.workers };
     let mut all = from_workers(names, &workers);
     all.extend(live.others);

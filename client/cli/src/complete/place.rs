@@ -8,7 +8,7 @@ use crate::manual::TOPICS;
 use crate::verbs::{self, Verb, first_words};
 use clap::{Arg, ArgAction, Command};
 
-/// What the word at the cursor may be.
+/// The meaning that the word at the cursor may have.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) asked: Asked,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// The owner of agents (PROTOCOL 4).
 const OWNER: &str = "agent";
-/// What to call after a failure of gobctl's own.
+/// The call to make after a failure of gobctl's own.
 const NEXT: &str = "call status for the state of the supervisor, and tell the user";
 
 pub(crate) const VERB: Verb = Verb {

@@ -59,7 +59,7 @@ pub(super) struct Add {
     /// The job's name; j1, j2 and so on without it.
     #[schemars(length(min = 1, max = 64))]
     name: Option<String>,
-    /// What it is for, in a line.
+    /// The purpose, in a line.
     #[schemars(length(min = 1, max = 1024))]
     description: Option<String>,
     /// When to run it again after it ended by itself; never without it.
@@ -83,7 +83,7 @@ pub(super) struct Run {
     /// The job's name; j1, j2 and so on without it.
     #[schemars(length(min = 1, max = 64))]
     name: Option<String>,
-    /// What it is for, in a line.
+    /// The purpose, in a line.
     #[schemars(length(min = 1, max = 1024))]
     description: Option<String>,
     /// How long to wait for its end, in milliseconds: 30000 without it, 600000 at most. Afterwards the job goes on.

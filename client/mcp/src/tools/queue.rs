@@ -45,7 +45,7 @@ pub(super) struct QueueAdd {
     /// Add nothing while a job with this key waits or runs.
     #[schemars(length(min = 1, max = 200))]
     dedupe: Option<String>,
-    /// What it is for, in a line.
+    /// The purpose, in a line.
     #[schemars(length(min = 1, max = 1024))]
     description: Option<String>,
 }
