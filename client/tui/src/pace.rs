@@ -12,14 +12,12 @@ const FRAME: Duration = Duration::from_millis(40);
 const STOCK: u32 = 5;
 /// Frames that only keys may take.
 const FOR_KEYS: u32 = 2;
-/// Time between two frames that no key asked for.
-const GAP: Duration = Duration::from_millis(50);
 
 /// The stock of frames, and the wish for another one.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    /// When the last frame was drawn, and when the stock is full again.
-    last: Option<(Instant, Instant)>,
+    /// When the stock is full again.
+    full: Option<Instant>,
     /// Something has changed since the last frame.
     is_stale: bool,
     /// It was a key or the mouse.
@@ -38,17 +36,15 @@ impl Pace {
         if !self.is_stale {
             return None;
         }
-        let Some((drawn, full)) = self.last else { return Some(Duration::ZERO) };
-        let until = |then: Instant| then.saturating_duration_since(now);
-        let stocked = |left: u32| until(full).saturating_sub(FRAME * (STOCK - 1 - left));
-        Some(if self.is_urgent { stocked(0) } else { stocked(FOR_KEYS).max(until(drawn + GAP)) })
+        let missing = self.full.map_or(Duration::ZERO, |full| full.saturating_duration_since(now));
+        let left = if self.is_urgent { 0 } else { FOR_KEYS };
+        Some(missing.saturating_sub(FRAME * (STOCK - 1 - left)))
     }
 
     /// A frame was drawn.
     pub(crate) fn drawn(&mut self, now: Instant) {
         (self.is_stale, self.is_urgent) = (false, false);
-        let full = self.last.map_or(now, |(_, full)| full.max(now));
-        self.last = Some((now, full + FRAME));
+        self.full = Some(self.full.map_or(now, |full| full.max(now)) + FRAME);
     }
 }
 
@@ -60,15 +56,17 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_key_is_drawn_at_once_and_a_flood_waits_for_its_slot() {
+    fn a_key_is_drawn_at_once_where_a_flood_waits() {
         let (mut pace, start) = (Pace::default(), Instant::now());
         assert_eq!(pace.wait(start), None);
+        for _ in 0..3 {
+            pace.changed(false);
+            assert_eq!(pace.wait(start), Some(Duration::ZERO));
+            pace.drawn(start);
+            assert_eq!(pace.wait(start + MS), None, "nothing has changed");
+        }
         pace.changed(false);
-        assert_eq!(pace.wait(start), Some(Duration::ZERO));
-        pace.drawn(start);
-        assert_eq!(pace.wait(start + MS), None, "nothing has changed");
-        pace.changed(false);
-        assert_eq!(pace.wait(start + MS), Some(49 * MS));
+        assert_eq!(pace.wait(start + MS), Some(39 * MS));
         pace.changed(true);
         assert_eq!(pace.wait(start + MS), Some(Duration::ZERO));
     }
@@ -123,17 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_alone_leaves_a_third_of_the_frames() {
+    fn a_flood_alone_leaves_frames_to_keys() {
         let (mut pace, start) = (Pace::default(), Instant::now());
-        let (mut now, mut frames) = (start, 0);
-        while now < start + SECOND {
+        for now in (0..3_000).map(|ms| start + ms * MS) {
             pace.changed(false);
             if pace.wait(now) == Some(Duration::ZERO) {
                 pace.drawn(now);
-                frames += 1;
             }
-            now += MS;
+            let mut with_keys = Pace { full: pace.full, ..Pace::default() };
+            for _ in 0..FOR_KEYS {
+                with_keys.changed(true);
+                assert_eq!(with_keys.wait(now), Some(Duration::ZERO));
+                with_keys.drawn(now);
+            }
         }
-        assert_eq!(frames, 20);
     }
 }
