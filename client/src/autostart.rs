@@ -17,6 +17,7 @@ use serde::Deserialize;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+pub(crate) use watch::Changes;
 
 /// The content of `$GOB_STATE_DIR/gobd.lock` about the supervisor that holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -19,10 +19,11 @@ mod client;
 pub(crate) mod link;
 pub(crate) mod socket;
 
-use crate::autostart::{LOOK_MS, Reach, after, changes, silent};
+use crate::autostart::{Changes, LOOK_MS, Reach, after, changes, silent};
 use crate::call::{Call, Sent};
 use crate::conn::{Failure, RequestId};
 use crate::error::Error;
+use crate::ssh::{Process, Ssh};
 pub use client::Client;
 use gob_host::dirs::Dirs;
 use gob_protocol::answer::{HelloData, ServerInfo};
@@ -33,7 +34,8 @@ pub use link::OnDropped;
 pub(crate) use link::poll_timeout;
 use link::{Ends, Link};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,13 +43,18 @@ use std::time::{Duration, Instant};
 #[derive(Clone)]
 pub struct Connector {
     dirs: Dirs,
+    over: Option<Ssh>,
     owner: Owner,
     program: ClientInfo,
     autostart: bool,
-    hello_timeout: Duration,
+    waits: bool,
+    hello_timeout: Option<Duration>,
     notify: Arc<dyn Fn(&str) + Send + Sync>,
     on_dropped: Option<fn(&crate::conn::Dropped)>,
 }
+
+/// Longest wait for a supervisor of another machine over one connection; then there is another one.
+const FOR_LONG: Duration = Duration::from_secs(60 * 60);
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -66,13 +73,25 @@ impl Connector {
             ClientInfo { name: "gob-client".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
         Self {
             dirs,
+            over: None,
             owner,
             program,
             autostart: true,
-            hello_timeout: Duration::from_millis(CONNECT_MS),
+            waits: false,
+            hello_timeout: None,
             notify: Arc::new(|_| {}),
             on_dropped: None,
         }
+    }
+
+    /// Creates a connector to the supervisor of another machine, which is started there when none runs.
+    #[must_use]
+    pub fn over(ssh: Ssh, owner: Owner) -> Self {
+        // Never used: what another machine has is asked of gobctl there.
+        let none = || PathBuf::from("/nonexistent");
+        let dirs =
+            Dirs { runtime: none(), state: none(), data: none(), config: none(), config_is_named: false };
+        Self { over: Some(ssh), ..Self::new(dirs, owner) }
     }
 
     /// Names the program in every event it causes. Bounded by [`ClientInfo::MAX_BYTES`] each.
@@ -89,10 +108,10 @@ impl Connector {
         self
     }
 
-    /// Sets the time limit of the supervisor's answer to hello; 5 s by default.
+    /// Sets the time limit of the supervisor's answer to hello; 5 s by default, and over ssh what connecting may take, too.
     #[must_use]
     pub const fn hello_timeout(mut self, timeout: Duration) -> Self {
-        self.hello_timeout = timeout;
+        self.hello_timeout = Some(timeout);
         self
     }
 
@@ -114,6 +133,26 @@ impl Connector {
     #[must_use]
     pub const fn dirs(&self) -> &Dirs {
         &self.dirs
+    }
+
+    /// Returns the way to the other machine, where there is one.
+    #[must_use]
+    pub const fn ssh(&self) -> Option<&Ssh> {
+        self.over.as_ref()
+    }
+
+    /// Watches the directories where a supervisor may come; none of this machine has to do with one over ssh.
+    pub(crate) fn changes(&self) -> Changes {
+        if self.over.is_some() { Changes::of(&[]) } else { changes(&self.dirs) }
+    }
+
+    /// Waits over there for a supervisor that other programs start, for as long as the next attempt to connect may take: until
+    /// the deadline, but long enough for the network. Without ssh nothing changes.
+    pub(crate) fn waiting(&self, deadline: Option<Instant>) -> Self {
+        let Some(ssh) = &self.over else { return self.clone() };
+        let left = deadline.map_or(FOR_LONG, |at| at.saturating_duration_since(Instant::now()));
+        let timeout = Some(left.max(ssh.first_answer_within()));
+        Self { autostart: false, waits: true, hello_timeout: timeout, ..self.clone() }
     }
 
     /// Connects and says hello.
@@ -162,21 +201,97 @@ impl Connector {
         Ok(Client { link, server, owner, features, subscribed: Subscribe::default() })
     }
 
+    /// Connects to the socket, without a hello: for a program that relays its bytes. Returns its path, too.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub fn connect_raw(&self) -> Result<(UnixStream, PathBuf), Error> {
+        Reach { dirs: &self.dirs, autostart: self.autostart, notify: &*self.notify }.connect()
+    }
+
+    /// As [`Connector::connect_raw`], once a supervisor is there, which other programs have to start.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`], except for errors that may pass by themselves.
+    pub fn connect_raw_when_there(&self) -> Result<(UnixStream, PathBuf), Error> {
+        let connector = self.clone().autostart(false);
+        loop {
+            let reached =
+                crate::subscription::when_there((self, &mut None), None, || connector.connect_raw())?;
+            if let Some(reached) = reached {
+                return Ok(reached);
+            }
+        }
+    }
+
+    /// Examines the process behind a connection of [`Connector::connect_raw`] that has answered.
+    ///
+    /// # Errors
+    /// [`Error::Impostor`] where it is not the supervisor that the lock file names.
+    pub fn examine(&self, socket: &UnixStream, path: &Path) -> Result<(), Error> {
+        crate::impostor::examine(&self.dirs, socket, path)
+    }
+
+    /// Returns the error for a connection without an answer for so long.
+    #[must_use]
+    pub fn silent(&self, waited: Duration) -> Error {
+        silent(&self.dirs, waited)
+    }
+
     fn open(&self, first: Option<&Request>) -> Result<(Client, Option<RequestId>), Error> {
         let deadline = after(CONNECT_MS);
         loop {
-            let reach = Reach { dirs: &self.dirs, autostart: self.autostart, notify: &*self.notify };
-            let (stream, path) = reach.connect()?;
-            let link = self.link(Ends::Socket(stream), &path)?;
-            match self.hello(link, first) {
+            let opened = match &self.over {
+                Some(ssh) => self.open_over(ssh, first),
+                None => self.open_here(first),
+            };
+            match opened {
                 // A supervisor on its way out still accepts. With auto-start the client waits for the next
                 // one.
                 Err(error) if self.autostart && is_going(&error) && Instant::now() < deadline => {
-                    changes(&self.dirs).wait(deadline.min(after(LOOK_MS)));
+                    self.changes().wait(deadline.min(after(LOOK_MS)));
                 }
                 result => return result,
             }
         }
+    }
+
+    fn open_here(&self, first: Option<&Request>) -> Result<(Client, Option<RequestId>), Error> {
+        let reach = Reach { dirs: &self.dirs, autostart: self.autostart, notify: &*self.notify };
+        let (stream, path) = reach.connect()?;
+        let link = self.link(Ends::Socket(stream), &path)?;
+        self.hello(link, first)
+    }
+
+    fn open_over(&self, ssh: &Ssh, first: Option<&Request>) -> Result<(Client, Option<RequestId>), Error> {
+        let (stream, process) = ssh.connect(self.autostart, self.waits)?;
+        let place = PathBuf::from(ssh.address().to_string());
+        let opened = self
+            .link(Ends::Socket(stream), &place)
+            .and_then(|link| self.hello_over((ssh, &process), link, first));
+        // It may still wait for the network or for a password.
+        opened.inspect_err(|_| process.end())
+    }
+
+    fn hello_over(
+        &self,
+        (ssh, process): (&Ssh, &Process),
+        link: Link,
+        first: Option<&Request>,
+    ) -> Result<(Client, Option<RequestId>), Error> {
+        self.hello(link, first).map_err(|error| {
+            // Before a first answer: after it the supervisor went away.
+            if matches!(error, Error::Lost { .. }) {
+                return ssh.why(process);
+            }
+            // No supervisor has such a code: gobctl over there says that it reaches none.
+            if let Error::Refused(told) = &error
+                && told.code == ErrorCode::Unrecognised
+            {
+                return ssh.told(told);
+            }
+            error
+        })
     }
 
     fn link(&self, ends: Ends, place: &Path) -> Result<Link, Error> {
@@ -196,7 +311,7 @@ impl Connector {
             Err(Error::Foreign { socket: link.path().to_owned(), said: error.message })
         };
         link.strict(true);
-        let data = match link.wait(id, self.hello_timeout.into()) {
+        let data = match link.wait(id, self.hello_timeout.unwrap_or_else(|| self.usual()).into()) {
             Ok(Ok(data)) => data,
             Ok(Err(Failure::Refused(error))) | Err(Error::Refused(error))
                 if error.code == ErrorCode::UnknownRequest =>
@@ -209,17 +324,27 @@ impl Connector {
         };
         link.strict(false);
         let data: HelloData = crate::call::read("hello", &data)?;
-        crate::impostor::check(&self.dirs, &mut link)?;
+        if self.over.is_none() {
+            crate::impostor::check(&self.dirs, &mut link)?;
+        }
         let HelloData { server, owner, features, .. } = data;
         Ok((Client { link, server, owner, features, subscribed: Subscribe::default() }, first))
     }
 
+    /// Returns the time limit of an answer to hello, where the caller sets none.
+    fn usual(&self) -> Duration {
+        self.over.as_ref().map_or(Duration::from_millis(CONNECT_MS), Ssh::first_answer_within)
+    }
+
     fn no_hello(&self, waited: Duration) -> Error {
         // The caller's time is shorter than a supervisor's time to answer: it shows nothing.
-        if waited < Duration::from_millis(CONNECT_MS) {
+        if waited < self.usual() {
             return Error::Timeout { request: "hello".to_owned(), after: waited, sent: false };
         }
-        silent(&self.dirs, waited)
+        match &self.over {
+            Some(ssh) => ssh.silent(waited),
+            None => silent(&self.dirs, waited),
+        }
     }
 }
 
@@ -240,7 +365,8 @@ fn is_going(error: &Error) -> bool {
         | Error::Silent { .. }
         | Error::Timeout { .. }
         | Error::Stalled { .. }
-        | Error::Answer { .. } => false,
+        | Error::Answer { .. }
+        | Error::Ssh(_) => false,
     }
 }
 

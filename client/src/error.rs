@@ -2,6 +2,7 @@
 
 use crate::conn::Failure;
 use crate::holder::{Stopped, is_alive};
+use crate::ssh::NoWay;
 use gob_host::dirs::DirsError;
 use gob_protocol::shell::word;
 use gob_protocol::{ErrorCode, WireError};
@@ -131,6 +132,9 @@ pub enum Error {
         /// The problem.
         source: serde_json::Error,
     },
+    /// There is no way over ssh to a supervisor.
+    #[error("{0}")]
+    Ssh(Box<NoWay>),
     /// Reading, writing or waiting failed.
     #[error("the connection to {} failed", socket.display())]
     Io {
@@ -200,7 +204,8 @@ impl Error {
             | Self::Silent { .. }
             | Self::Stalled { .. }
             | Self::Lost { .. }
-            | Self::Io { .. } => "supervisor-unreachable",
+            | Self::Io { .. }
+            | Self::Ssh(_) => "supervisor-unreachable",
         }
     }
 
@@ -234,6 +239,7 @@ impl Error {
                 format!("pid {told} has ended; pid {pid} is not believed")
             }),
             Self::Refused(error) => cause_of(error),
+            Self::Ssh(no_way) => no_way.cause(),
             Self::Peer { .. } | Self::Silent { .. } | Self::Lost { .. } => None,
         }
     }
@@ -246,6 +252,7 @@ impl Error {
             "choose another directory for gob: GOB_RUNTIME_DIR=/path/to/a/private/directory";
         match self {
             Self::Refused(error) => error.hint.clone(),
+            Self::Ssh(no_way) => no_way.hint(),
             Self::Nobody { .. } => Some("gobctl daemon start starts it".to_owned()),
             Self::Foreign { .. } | Self::Peer { .. } => Some(OTHER_DIR.to_owned()),
             Self::Dirs(DirsError::Unsafe { .. }) => {

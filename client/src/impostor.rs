@@ -10,6 +10,7 @@ use crate::blocking::link::Link;
 use crate::error::Error;
 use gob_host::dirs::Dirs;
 use nix::sys::socket::{getsockopt, sockopt};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,6 +32,16 @@ pub(crate) fn check(dirs: &Dirs, link: &mut Link) -> Result<(), Error> {
     let socket = link.path().to_owned();
     match stranger(dirs, &socket, pid) {
         Some(told) => Err(Error::Impostor { socket, pid, lock: dirs.lock_file(), told }),
+        None => Ok(()),
+    }
+}
+
+/// As [`check`], for a socket whose bytes are not read here.
+pub(crate) fn examine(dirs: &Dirs, socket: &impl AsFd, path: &Path) -> Result<(), Error> {
+    let Ok(peer) = getsockopt(socket, sockopt::PeerCredentials) else { return Ok(()) };
+    let pid = peer.pid();
+    match stranger(dirs, path, pid) {
+        Some(told) => Err(Error::Impostor { socket: path.to_owned(), pid, lock: dirs.lock_file(), told }),
         None => Ok(()),
     }
 }

@@ -8,6 +8,7 @@
 //! | [`pulse`] | how long an answer is waited for, and whether the supervisor still lives; pure |
 //! | [`call`] | the requests of PROTOCOL 5 as types with their answers and deadlines |
 //! | [`lock`] | named locks as guards |
+//! | [`ssh`] | the supervisor of another machine, over OpenSSH |
 //! | [`subscription`] | events across connections, with gaps told |
 //! | `tokio` | the client and the subscription for programs with a runtime; feature `tokio` |
 //! | [`screen`] | workers and the supervisor in the words that surfaces show; pure |
@@ -34,6 +35,7 @@ pub mod model;
 mod pages;
 pub mod pulse;
 pub mod screen;
+pub mod ssh;
 pub mod subscription;
 #[cfg(feature = "surface")]
 pub mod surface;

@@ -25,7 +25,6 @@
 //! # }
 //! ```
 
-use crate::autostart::changes;
 use crate::blocking::{Client, Connector};
 use crate::error::Error;
 use gob_protocol::answer::SubscribeData;
@@ -169,7 +168,7 @@ impl Subscription {
         let (cursor, mut first) = (&self.cursor, self.first.take());
         let mut passing = None;
         let connected = when_there((&self.connector, &mut passing), deadline, || {
-            let mut client = first.take().map_or_else(|| self.connector.connect(), Ok)?;
+            let mut client = first.take().map_or_else(|| self.connector.waiting(deadline).connect(), Ok)?;
             let data = client.subscribe(cursor.request())?;
             Ok((client, data))
         });
@@ -189,7 +188,7 @@ impl Connector {
     /// # Errors
     /// As [`Connector::connect`], except for errors that may pass by themselves.
     pub fn connect_when_there(&self, deadline: Option<Instant>) -> Result<Option<Client>, Error> {
-        when_there((self, &mut None), deadline, || self.connect())
+        when_there((self, &mut None), deadline, || self.waiting(deadline).connect())
     }
 }
 
@@ -197,14 +196,14 @@ impl Connector {
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Tries until it works, after each change where the supervisor's socket is.
-fn when_there<T>(
+pub(crate) fn when_there<T>(
     (connector, passing): (&Connector, &mut Option<Error>),
     deadline: Option<Instant>,
     mut attempt: impl FnMut() -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
     loop {
         // Watched before the attempt, so that a socket published right after it wakes the wait.
-        let changes = changes(connector.dirs());
+        let changes = connector.changes();
         match attempt() {
             Ok(done) => return Ok(Some(done)),
             Err(error) if may_pass(&error) => *passing = Some(error),
@@ -221,6 +220,9 @@ fn when_there<T>(
 
 /// Returns whether the same may work later without any action.
 pub(crate) fn may_pass(error: &Error) -> bool {
+    if let Error::Ssh(no_way) = error {
+        return no_way.may_pass();
+    }
     matches!(error, Error::Nobody { .. } | Error::Lost { .. } | Error::Connect { .. } | Error::Silent { .. })
         || matches!(error, Error::Refused(error) if error.code == gob_protocol::ErrorCode::ShuttingDown)
 }

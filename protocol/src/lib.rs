@@ -6,7 +6,6 @@
 
 pub mod answer;
 mod bounded;
-pub mod build;
 pub mod cursor;
 pub mod env;
 pub mod envelope;

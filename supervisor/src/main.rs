@@ -1,7 +1,6 @@
 //! `gobd`. Started by gob-keeper, which hands it the locks; started by any other program, it becomes the
 //! keeper.
 
-use gob_protocol::build;
 use gob_supervisor::{Args, run};
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -45,9 +44,9 @@ fn main() -> ExitCode {
 }
 
 fn about(arg: &str) -> Option<String> {
-    let version = build::VERSION;
+    let version = env!("CARGO_PKG_VERSION");
     match arg {
-        "-V" | "--version" => Some(build::version_of("gobd")),
+        "-V" | "--version" => Some(format!("gobd {version}")),
         "-h" | "--help" => Some(format!(
             "gobd {version}, the supervisor of gob: owns your workers until it is told to end.\n\n\
              Usage: gobd\n\n\

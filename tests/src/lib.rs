@@ -19,6 +19,7 @@ pub mod require;
 pub mod screen;
 pub mod script;
 pub mod terminal;
+pub mod there;
 pub mod wait;
 pub mod walk;
 

@@ -30,6 +30,8 @@ pub enum Need {
     PythonMcp,
     /// The npm package `@modelcontextprotocol/sdk`.
     NodeMcp,
+    /// OpenSSH's client and server, and libnss_wrapper, which shows the server a user.
+    Sshd,
     /// A display of a test's own: Xvfb with OpenGL in software, xdotool, dbus-daemon.
     Display,
     /// A shell that completes words.
@@ -56,6 +58,7 @@ impl Need {
             Self::Python => "python",
             Self::PythonMcp => "python-mcp",
             Self::NodeMcp => "node-mcp",
+            Self::Sshd => "sshd",
             Self::Display => "display",
             Self::Shell(program) | Self::Pages(program) | Self::Server(program) => program,
         }

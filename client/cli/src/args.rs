@@ -3,7 +3,7 @@
 //! Building clap for all verbs costs as much as a request, so the verb is found first and only its command
 //! built.
 
-use crate::context::{Color, Context};
+use crate::context::{Color, Context, Host};
 use crate::failure::{Failure, Telling};
 use crate::manual;
 use crate::terminal;
@@ -13,8 +13,13 @@ use crate::words::{Own, WITH_VALUE};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gob_client::Owner;
+use gob_client::ssh::{Address, Ssh};
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::time::Duration;
+
+/// The variable that names another machine.
+const HOST: &str = "GOB_HOST";
 
 /// The request of a command line.
 pub(crate) enum Asked {
@@ -38,7 +43,7 @@ pub(crate) enum Asked {
 
 /// Returns how errors are printed; called before anything else can fail.
 pub(crate) fn telling(args: &[OsString]) -> Telling {
-    let words = Own::of(args).words;
+    let words: Vec<&str> = Own::of(args).words.into_iter().map(|(_, word)| word).collect();
     let behind = words.iter().skip_while(|word| **word != "--color").nth(1).copied();
     let color = words.iter().find_map(|word| word.strip_prefix("--color=")).or(behind);
     Telling { json: words.contains(&"--json"), color: Color::of(color).wanted(&std::io::stderr()) }
@@ -146,6 +151,11 @@ pub(crate) fn root(verb: Option<&Verb>) -> Command {
                 .help("Speak for this owner: [a-z][a-z0-9-]*; $GOB_OWNER without it, else cli"),
         )
         .arg(
+            global("host")
+                .value_name("ADDRESS")
+                .help("The supervisor of another machine: ssh://[USER@]HOST[:PORT]; $GOB_HOST without it"),
+        )
+        .arg(
             global("no-autostart")
                 .action(ArgAction::SetTrue)
                 .help("Do not start the supervisor when none runs"),
@@ -230,7 +240,22 @@ fn context(
         autostart: !matches.get_flag("no-autostart"),
         timeout: matches.get_one::<Duration>("timeout").copied(),
         waits_for_readiness: false,
+        host: host(matches)?,
     })
+}
+
+/// Returns the other machine that `--host` names, or else the variable; an empty one is this machine.
+fn host(matches: &ArgMatches) -> Result<Option<Host>, Failure> {
+    let flag = matches.get_one::<String>("host").cloned();
+    let is_flag = flag.is_some();
+    let said = flag.or_else(|| std::env::var_os(HOST).map(|text| text.to_string_lossy().into_owned()));
+    let Some(text) = said.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let address = Address::parse(&text).map_err(|error| {
+        let hint = if is_flag { "gobctl --host ssh://user@machine list" } else { "unset GOB_HOST" };
+        Failure::usage(error.to_string()).hint(hint)
+    })?;
+    let asks = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
+    Ok(Some(Host { ssh: Ssh::new(address).asks(asks).shows_errors(true), is_flag }))
 }
 
 fn default_owner(of_verb: Option<&str>) -> Result<Owner, Failure> {

@@ -54,8 +54,8 @@ fn in_bash(breaks: &str, line: &str) -> String {
     if line.is_redirection {
         return "files\n".to_owned();
     }
-    let place = Place::of(line.words.get(1..).unwrap_or_default(), &line.current);
-    match of_place(&place) {
+    let before = line.words.get(1..).unwrap_or_default();
+    match of_place(&Place::of(before, &line.current), is_afar(before)) {
         Told::Other(told) => told,
         Told::Words(candidates) => candidates
             .iter()
@@ -67,7 +67,7 @@ fn in_bash(breaks: &str, line: &str) -> String {
 
 /// Returns what may stand behind these words; the shell itself chooses among it by the word at the cursor, and quotes it.
 fn in_words(before: &[String], current: &str) -> String {
-    match of_place(&Place::of(before, current)) {
+    match of_place(&Place::of(before, current), is_afar(before)) {
         Told::Other(told) => told,
         Told::Words(candidates) => candidates.iter().fold("words\n".to_owned(), |told, candidate| {
             format!("{told}{}\t{}\n", candidate.word, candidate.about)
@@ -81,7 +81,13 @@ enum Told {
     Other(String),
 }
 
-fn of_place(place: &Place) -> Told {
+/// Returns whether the names are those of another machine, which no completion waits for.
+fn is_afar(before: &[String]) -> bool {
+    let is_flag = |word: &String| word == "--host" || word.starts_with("--host=");
+    before.iter().any(is_flag) || std::env::var_os("GOB_HOST").is_some_and(|host| !host.is_empty())
+}
+
+fn of_place(place: &Place, is_afar: bool) -> Told {
     match &place.asked {
         Asked::Path(Path::File) => Told::Other("files\n".to_owned()),
         Asked::Path(Path::Dir) => Told::Other("dirs\n".to_owned()),
@@ -89,7 +95,7 @@ fn of_place(place: &Place) -> Told {
         Asked::Command(at) => Told::Other(format!("command {}\n", at + 1)),
         Asked::Words { fixed, names } => {
             let mut seen: BTreeSet<&str> = place.taken.iter().map(String::as_str).collect();
-            let dynamic = names.as_ref().map(names::of).unwrap_or_default();
+            let dynamic = names.as_ref().filter(|_| !is_afar).map(names::of).unwrap_or_default();
             let all = fixed.iter().chain(&dynamic);
             // A name that looks like a flag is one to gobctl, but for behind `--`.
             let is_flag = |word: &str| word.starts_with('-') && !place.dashes;

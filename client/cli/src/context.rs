@@ -9,6 +9,7 @@ use gob_client::blocking::{Client, Connector};
 use gob_client::call::{Call, Reply, Sent};
 use gob_client::protocol::limits::CONNECT_MS;
 use gob_client::pulse::Deadline;
+use gob_client::ssh::{Address, Ssh};
 use gob_client::{Dirs, Error, Name, Owner};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -53,6 +54,14 @@ impl Color {
     }
 }
 
+impl Host {
+    /// Reads the address that the program which started the guard of a lock hands on.
+    pub(crate) fn of_guard(address: &str) -> Option<Self> {
+        let ssh = Ssh::new(Address::parse(address).ok()?).shows_errors(true).keeps_interrupts(true);
+        Some(Self { ssh, is_flag: true })
+    }
+}
+
 /// The global flags.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
@@ -65,6 +74,34 @@ pub(crate) struct Context {
     pub(crate) timeout: Option<Duration>,
     /// `--timeout` is a part of the requests: it limits a worker's readiness, not the wait for an answer.
     pub(crate) waits_for_readiness: bool,
+    /// The supervisor's machine, where that is another one.
+    pub(crate) host: Option<Host>,
+}
+
+/// Another machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Host {
+    pub(crate) ssh: Ssh,
+    /// It was named by `--host`, and not by the variable.
+    pub(crate) is_flag: bool,
+}
+
+#[cfg(test)]
+impl Context {
+    /// Returns the context of a command line without global flags.
+    pub(crate) fn of_tests() -> Self {
+        Self {
+            owner: Owner::cli(),
+            json: false,
+            quiet: false,
+            verbose: false,
+            color: Color::Never,
+            autostart: true,
+            timeout: None,
+            waits_for_readiness: false,
+            host: None,
+        }
+    }
 }
 
 impl Context {
@@ -75,9 +112,11 @@ impl Context {
 
     /// Returns the connector to the supervisor.
     pub(crate) fn connector(&self) -> Result<Connector, Failure> {
-        let mut connector = Connector::new(self.dirs()?, self.owner.clone())
-            .program("gobctl", env!("CARGO_PKG_VERSION"))
-            .autostart(self.autostart);
+        let connector = match &self.host {
+            Some(host) => Connector::over(host.ssh.clone(), self.owner.clone()),
+            None => Connector::new(self.dirs()?, self.owner.clone()),
+        };
+        let mut connector = connector.program("gobctl", env!("CARGO_PKG_VERSION")).autostart(self.autostart);
         if !self.quiet {
             connector = connector.notify(out::note);
         }
@@ -85,7 +124,8 @@ impl Context {
             connector = connector.on_dropped(|dropped| out::note(&dropped.to_string()));
         }
         if let Some(timeout) = self.answer_timeout() {
-            connector = connector.hello_timeout(timeout.min(Duration::from_millis(CONNECT_MS)));
+            let most = if self.host.is_some() { timeout } else { Duration::from_millis(CONNECT_MS) };
+            connector = connector.hello_timeout(timeout.min(most));
         }
         Ok(connector)
     }
@@ -205,7 +245,7 @@ impl Context {
     }
 
     fn note_elsewhere(&self, dirs: &Dirs, client: &Client, variable: &str, what: &str) {
-        let Some(theirs) = &client.server().dirs else { return };
+        let Some(theirs) = client.server().dirs.as_ref().filter(|_| self.host.is_none()) else { return };
         if let Some(it) = crate::places::elsewhere_of(variable, dirs, theirs) {
             let (theirs, ours) = (it.theirs.display(), it.ours.display());
             self.note(&format!(
@@ -228,7 +268,12 @@ impl Context {
 
     fn note_versions(&self, client: &Client) {
         let (ours, theirs) = (env!("CARGO_PKG_VERSION"), &client.server().version);
-        if theirs != ours {
+        if let (true, Some(host)) = (theirs != ours, &self.host) {
+            let host = host.ssh.address().host();
+            self.note(&format!(
+                "gobctl {ours} talks to a supervisor {theirs} on {host}; they work together; install the same version on both"
+            ));
+        } else if theirs != ours {
             self.note(&format!(
                 "gobctl {ours} talks to a supervisor {theirs}; they work together; gobctl daemon restart starts the installed one"
             ));

@@ -28,7 +28,8 @@ pub(crate) const fn of(error: &Error) -> u8 {
         | Error::Silent { .. }
         | Error::Stalled { .. }
         | Error::Lost { .. }
-        | Error::Io { .. } => 7,
+        | Error::Io { .. }
+        | Error::Ssh(_) => 7,
     }
 }
 

@@ -10,7 +10,7 @@ mod named;
 mod tree;
 
 use crate::command::{self, GOB_FAILED};
-use crate::context::{Color, Context};
+use crate::context::{Color, Context, Host};
 use crate::failure::Failure;
 use file::FileHold;
 use gob_client::Owner;
@@ -44,6 +44,8 @@ pub(crate) struct Order {
     pub(crate) owner: Owner,
     pub(crate) quiet: bool,
     pub(crate) json: bool,
+    /// The supervisor's machine, where that is another one, by its address.
+    pub(crate) host: Option<String>,
     pub(crate) lock: Lock,
 }
 
@@ -85,6 +87,7 @@ pub(crate) fn main(words: &[OsString]) -> u8 {
         autostart: false,
         timeout: None,
         waits_for_readiness: false,
+        host: order.host.as_deref().and_then(Host::of_guard),
     };
     let guarded = guard(&context, Pid::from_raw(order.parent), order.lock, command);
     guarded.unwrap_or_else(|failure| failure.report(context.telling()))

@@ -157,7 +157,7 @@ mod tests {
             .collect();
         assert_eq!(
             global,
-            ["--json", "--owner", "--no-autostart", "--timeout", "--quiet", "--verbose", "--color"]
+            ["--json", "--owner", "--host", "--no-autostart", "--timeout", "--quiet", "--verbose", "--color"]
         );
     }
 }

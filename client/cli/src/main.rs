@@ -3,6 +3,7 @@
 //! This file is the path of one call: find the verb, build clap for that verb alone, run it, turn the result
 //! into an exit code. It owns no state.
 
+mod afar;
 mod alike;
 mod args;
 mod awaiting;
@@ -69,6 +70,9 @@ fn main() -> ExitCode {
     if let Some(words) = guard::words(&args) {
         return ExitCode::from(guard::main(words));
     }
+    if let Some(words) = afar::receive::words(&args) {
+        return ExitCode::from(afar::receive::main(words));
+    }
     if let Some(words) = complete::words(&args) {
         return ExitCode::from(complete::main(words));
     }
@@ -83,17 +87,24 @@ fn run(args: Vec<OsString>) -> Result<u8, Failure> {
         args::Asked::Topic(text) => out::print(&text).map(|()| 0),
         args::Asked::Data(verb) => help_json::print(verb),
         args::Asked::NoTopic(word) => Err(manual::no_topic(&word)),
-        args::Asked::Version => {
-            out::print(&format!("{}\n", gob_protocol::build::version_of("gobctl"))).map(|()| 0)
-        }
+        args::Asked::Version => out::print(&format!("gobctl {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),
         args::Asked::Unknown(word) => Err(help::unknown_verb(&word)),
         args::Asked::Nothing => {
-            let parsed = args::parse(args, None)?;
-            verbs::overview::run(&parsed.context)
+            let words = args.clone();
+            let args::Parsed { mut context, matches, .. } = args::parse(args, None)?;
+            match afar::run(&mut context, &verbs::overview::VERB, &matches, &words)? {
+                Some(code) => Ok(code),
+                None => verbs::overview::run(&context),
+            }
         }
         args::Asked::Verb(verb, args) => {
-            let args::Parsed { context, verb: named, matches } = args::parse(args, Some(verb))?;
+            let words = args.clone();
+            let args::Parsed { mut context, verb: named, matches } = args::parse(args, Some(verb))?;
             let verb = named.unwrap_or(verb);
+            if let (true, Some(code)) = (verb.run.is_some(), afar::run(&mut context, verb, &matches, &words)?)
+            {
+                return Ok(code);
+            }
             first::end_by_signals(verb, &matches);
             verb.run.map_or_else(|| Err(args::one_more_word(verb)), |run| run(&context, &matches))
         }

@@ -28,6 +28,7 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
 /// Variables that gobctl and the supervisor read.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("GOB_OWNER", "who asks, where --owner does not say so; cli without it"),
+    ("GOB_HOST", "the supervisor of another machine, where --host names none: ssh://[USER@]HOST[:PORT]"),
     ("GOB_RUNTIME_DIR", "sockets; $XDG_RUNTIME_DIR/gob without it, else /tmp/gob-UID"),
     ("GOB_STATE_DIR", "logs and locks; $XDG_STATE_HOME/gob without it, else ~/.local/state/gob"),
     ("GOB_DATA_DIR", "graphs; $XDG_DATA_HOME/gob/graphs without it, else ~/.local/share/gob/graphs"),
@@ -140,7 +141,7 @@ pub(crate) fn no_topic(word: &str) -> Failure {
 }
 
 /// The flags that every verb takes, for the end of its help.
-pub(crate) const EVERYWHERE: &str = "TIME is 500ms, 10s, 2m or 1h; a number alone is seconds\nEverywhere: --json  --owner OWNER  --no-autostart  -q  -v  --color WHEN; gobctl --help explains them\n";
+pub(crate) const EVERYWHERE: &str = "TIME is 500ms, 10s, 2m or 1h; a number alone is seconds\nEverywhere: --json  --owner OWNER  --host ADDRESS  --no-autostart  -q  -v  --color WHEN; gobctl --help explains them\n";
 
 /// The purpose of `--timeout` for all verbs.
 pub(crate) const TIMEOUT: &str =

@@ -25,6 +25,7 @@ pub(crate) mod nuke;
 pub(crate) mod overview;
 pub(crate) mod ping;
 pub(crate) mod ports;
+pub(crate) mod proxy;
 pub(crate) mod queue;
 pub(crate) mod remove;
 pub(crate) mod restart;
@@ -136,6 +137,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &nuke::VERB,
     &completion::VERB,
     &man::VERB,
+    &proxy::VERB,
 ];
 
 /// Returns the verbs and nouns that may stand first on a command line.

@@ -6,12 +6,15 @@ use clap::{Arg, Command};
 use std::ffi::OsString;
 
 /// Global flags that take a value; these must be known before clap runs.
-pub(crate) const WITH_VALUE: [&str; 3] = ["--owner", "--timeout", "--color"];
+pub(crate) const WITH_VALUE: [&str; 4] = ["--host", "--owner", "--timeout", "--color"];
 
 /// The words that are gobctl's: those before `--`, and before the command of a verb that has one.
 #[derive(Default)]
 pub(crate) struct Own<'a> {
-    pub(crate) words: Vec<&'a str>,
+    /// Each with its place.
+    pub(crate) words: Vec<(usize, &'a str)>,
+    /// The place of the verb.
+    pub(crate) verb_at: Option<usize>,
     /// The verb that all of its words name.
     pub(crate) verb: Option<&'static Verb>,
     /// The place of the first word of the verb's command; `None` where `--` comes before it.
@@ -26,22 +29,23 @@ impl<'a> Own<'a> {
         let mut own = Self::default();
         let mut words = args.iter().map(|arg| arg.to_str().unwrap_or_default()).enumerate().skip(1);
         while let Some((at, word)) = words.next().filter(|(_, word)| *word != "--") {
-            if !word.starts_with('-') && own.begins_command(word) {
+            if !word.starts_with('-') && own.begins_command(word, at) {
                 own.command = Some(at);
                 break;
             }
-            own.words.push(word);
+            own.words.push((at, word));
             if own.takes_value(word) {
-                own.words.extend(words.next().map(|(_, value)| value));
+                own.words.extend(words.next());
             }
         }
         own
     }
 
     /// Takes in a word that is no flag; true if the verb's command begins with it.
-    fn begins_command(&mut self, word: &str) -> bool {
+    fn begins_command(&mut self, word: &str, at: usize) -> bool {
         let Some(verb) = self.verb else {
             self.verb = verbs::find(word);
+            self.verb_at = Some(at);
             return false;
         };
         let below = verb.below().find(|below| self.others == 0 && below.last_word() == word);
@@ -58,7 +62,7 @@ impl<'a> Own<'a> {
 
     /// Returns whether a flag was given with which only `--` tells where the command begins.
     fn needs_dashes(&self, verb: &Verb) -> bool {
-        let is_it = |word: &&str| word.split('=').next() == verb.dashes_with;
+        let is_it = |(_, word): &(usize, &str)| word.split('=').next() == verb.dashes_with;
         verb.dashes_with.is_some() && self.words.iter().any(is_it)
     }
 

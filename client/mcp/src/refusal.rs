@@ -221,9 +221,8 @@ const fn unreached(error: &Error) -> &'static str {
         | Error::Impostor { .. }
         | Error::NoKeeper { .. }
         | Error::Start { .. }
-        | Error::StartFailed { .. } => {
-            "gob can't be reached or started, which only the user can mend; then call list"
-        }
+        | Error::StartFailed { .. }
+        | Error::Ssh(_) => "gob can't be reached or started, which only the user can mend; then call list",
     }
 }
 

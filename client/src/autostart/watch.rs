@@ -11,7 +11,7 @@ use std::time::Instant;
 pub(crate) struct Changes(Option<Inotify>);
 
 impl Changes {
-    pub(super) fn of(dirs: &[&Path]) -> Self {
+    pub(crate) fn of(dirs: &[&Path]) -> Self {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok();
         let events = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_MOVED_TO

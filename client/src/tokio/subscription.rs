@@ -1,7 +1,6 @@
 //! The reconnecting subscription without blocking; see [`crate::subscription`].
 
 use super::link::Link;
-use crate::autostart::changes;
 use crate::blocking::Connector;
 use crate::call::{Call, List, Reply};
 use crate::conn::{Answer, Failure, Received, RequestId};
@@ -147,7 +146,7 @@ impl Subscription {
     async fn connect(&mut self) -> Result<Update, Error> {
         loop {
             // Watched before the attempt, so that a socket published right after it wakes the wait.
-            let changes = changes(self.connector.dirs());
+            let changes = self.connector.changes();
             match self.subscribe().await {
                 Ok((link, data)) => {
                     self.cursor.subscribed(&data);
@@ -166,7 +165,7 @@ impl Subscription {
     async fn subscribe(&mut self) -> Result<(Link, SubscribeData), Error> {
         // An attempt that was given up may have left some.
         self.behind.clear();
-        let client = super::connect(self.connector.clone()).await?;
+        let client = super::connect(self.connector.waiting(None)).await?;
         self.socket = client.socket().to_owned();
         let (ends, conn) = client.into_parts();
         let mut link = Link::new(ends, conn).map_err(|source| self.failed(source))?;

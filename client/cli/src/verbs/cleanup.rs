@@ -2,6 +2,7 @@
 
 use super::shutdown::workers;
 use super::{Effect, Verb, WORKERS};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -16,6 +17,7 @@ pub(crate) const VERB: Verb = Verb {
     effect: Effect::Destroys,
     about: "Forget all workers that are down",
     examples: "Examples:\n  gobctl cleanup\n",
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

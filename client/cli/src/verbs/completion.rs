@@ -1,6 +1,7 @@
 //! `gobctl completion SHELL`: the script that teaches a shell gobctl's words.
 
 use super::{Effect, SHELL, Verb};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::out;
@@ -18,6 +19,7 @@ pub(crate) const VERB: Verb = Verb {
         let help = "The shell that reads the script";
         command.arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(shells).help(help))
     },
+    afar: Afar::Never("it is for the shell here"),
     run: Some(run),
     ..Verb::ROW
 };

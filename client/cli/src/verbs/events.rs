@@ -4,6 +4,7 @@ mod past;
 
 use super::list::here;
 use super::{Effect, LOOKING, Verb, timeout};
+use crate::afar::Afar;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -71,6 +72,7 @@ pub(crate) const VERB: Verb = Verb {
             )
     },
     timeout: timeout::STREAM,
+    afar: Afar::Here(&["here"]),
     run: Some(run),
     ..Verb::ROW
 };

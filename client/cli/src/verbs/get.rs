@@ -1,6 +1,7 @@
 //! `gobctl get NAME`: `status NAME --json` in one word, spread over lines on a terminal.
 
 use super::{Effect, LOOKING, Verb};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
@@ -15,6 +16,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "One worker as JSON",
     examples: "Examples:\n  gobctl get demo\n  gobctl get demo | jq -r .worker.endpoint\n",
     command: |command| command.arg(name_arg("NAME")),
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

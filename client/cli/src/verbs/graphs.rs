@@ -3,6 +3,7 @@
 pub(crate) mod delete;
 
 use super::{Effect, LOOKING, Verb};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -19,6 +20,7 @@ pub(crate) const VERB: Verb = Verb {
     effect: Effect::Reads,
     about: "Which graphs there are on disk; delete one",
     examples: "Examples:\n  gobctl graphs\n  gobctl graphs delete demo\n",
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

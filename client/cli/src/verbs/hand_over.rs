@@ -1,6 +1,7 @@
 //! `gobctl hand-over NAME OWNER`: changes the owner.
 
 use super::{Effect, Verb, WORKERS};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{do_with, name, name_arg};
 use crate::failure::Failure;
@@ -21,6 +22,7 @@ pub(crate) const VERB: Verb = Verb {
             Arg::new("to").value_name("OWNER").required(true).value_parser(|text: &str| Owner::new(text));
         command.arg(name_arg("NAME")).arg(to.help("The new owner"))
     },
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

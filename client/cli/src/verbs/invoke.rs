@@ -5,6 +5,7 @@
 //! input of `import -`.
 
 use super::{Effect, Verb, WORKERS, timeout};
+use crate::afar::{Afar, Input};
 use crate::context::Context;
 use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
@@ -53,6 +54,7 @@ pub(crate) const VERB: Verb = Verb {
             .arg(Arg::new("payload").value_name("JSON").help("Its payload; - reads it from standard input"))
     },
     timeout: timeout::SILENCE,
+    afar: Afar::There(Input::Dash("payload")),
     run: Some(run),
     ..Verb::ROW
 };

@@ -2,6 +2,7 @@
 //! program ends.
 
 use super::{Effect, Verb, WORKERS, timeout};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{ask_of, name, name_arg, print_data};
 use crate::failure::Failure;
@@ -20,6 +21,7 @@ pub(crate) const VERB: Verb = Verb {
     examples: "Examples:\n  gobctl lease demo\n  gobctl lease demo --timeout 10m\n",
     command: |command| command.arg(name_arg("NAME")),
     timeout: timeout::STREAM,
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

@@ -1,6 +1,7 @@
 //! `gobctl list`: the workers. Without a supervisor, the last known state.
 
 use super::{Effect, LOOKING, Verb, timeout};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -60,6 +61,7 @@ pub(crate) const VERB: Verb = Verb {
     },
     timeout: timeout::LIST,
     filters_by_owner: true,
+    afar: Afar::Here(&["here", "no-autostart"]),
     run: Some(run),
     ..Verb::ROW
 };

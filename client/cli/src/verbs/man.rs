@@ -1,6 +1,7 @@
 //! `gobctl man DIR`: writes the manual pages.
 
 use super::{Effect, SHELL, Verb};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::{out, pages};
@@ -21,6 +22,7 @@ pub(crate) const VERB: Verb = Verb {
         let parser = clap::value_parser!(OsString);
         command.arg(Arg::new("dir").value_name("DIR").required(true).value_parser(parser).help(help))
     },
+    afar: Afar::Never("it writes the pages of this program"),
     run: Some(run),
     ..Verb::ROW
 };

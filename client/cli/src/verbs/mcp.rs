@@ -1,6 +1,7 @@
 //! `gobctl mcp`: the Model Context Protocol over standard input and output, for agents.
 
 use super::{AGENTS, Effect, Timeout, Verb, brief, who};
+use crate::afar::{Afar, Input};
 use crate::context::Context;
 use crate::environment::environment;
 use crate::failure::Failure;
@@ -26,6 +27,7 @@ pub(crate) const VERB: Verb = Verb {
         takes_zero: false,
     },
     owner: Some(OWNER),
+    afar: Afar::There(Input::Stream),
     run: Some(run),
     ..Verb::ROW
 };

@@ -1,6 +1,7 @@
 //! `gobctl ping`: checks that the supervisor answers.
 
 use super::{Effect, SUPERVISOR, Verb};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -16,6 +17,7 @@ pub(crate) const VERB: Verb = Verb {
     effect: Effect::Reads,
     about: "Ask whether the supervisor answers",
     examples: "Examples:\n  gobctl ping\n  gobctl ping --no-autostart\n",
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

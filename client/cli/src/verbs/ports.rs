@@ -1,6 +1,7 @@
 //! `gobctl ports [NAME]`: where workers listen.
 
 use super::{Effect, LOOKING, Verb};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{name_arg, print_data};
 use crate::failure::Failure;
@@ -23,6 +24,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "Where workers listen: the TCP and UDP ports of their processes",
     examples: "Examples:\n  gobctl ports\n  gobctl ports web --json\n",
     command: |command| command.arg(name_arg("NAME").required(false).help("A worker; all of them without it")),
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

@@ -1,6 +1,7 @@
 //! `gobctl remove NAME…`: forgets workers that are down, their logs included.
 
 use super::{Effect, Verb, WORKERS};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{each, names, names_arg};
 use crate::failure::Failure;
@@ -18,6 +19,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "Forget a worker that is down, its logs included",
     examples: "Examples:\n  gobctl remove demo\n",
     command: |command| command.arg(names_arg("NAME")),
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

@@ -1,6 +1,7 @@
 //! `gobctl signal NAME SIG`: sends a signal to a worker's leader.
 
 use super::{Effect, Verb, WORKERS};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{do_with, name, name_arg};
 use crate::failure::Failure;
@@ -25,6 +26,7 @@ pub(crate) const VERB: Verb = Verb {
                 .help("HUP, SIGHUP or 1"),
         )
     },
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

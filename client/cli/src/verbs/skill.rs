@@ -1,6 +1,7 @@
 //! `gobctl skill`: the skill file for agents, printed or installed.
 
 use super::{AGENTS, Effect, Verb};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::skill::{NAME, text};
@@ -36,6 +37,7 @@ pub(crate) const VERB: Verb = Verb {
                     .help("Write DIR/gob/SKILL.md; for Claude Code DIR is ~/.claude/skills"),
             )
     },
+    afar: Afar::Never("it is for the agents here"),
     run: Some(run),
     ..Verb::ROW
 };

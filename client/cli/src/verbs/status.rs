@@ -1,6 +1,7 @@
 //! `gobctl status [NAME]`: the supervisor's health, or all facts about one worker.
 
 use super::{Effect, LOOKING, Verb};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{ask_of, name_arg, print_data};
 use crate::failure::Failure;
@@ -18,6 +19,7 @@ pub(crate) const VERB: Verb = Verb {
     command: |command| {
         command.arg(name_arg("NAME").required(false).help("A worker; the supervisor itself without it"))
     },
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

@@ -2,6 +2,7 @@
 
 use super::start::millis;
 use super::{Effect, Verb, WORKERS, timeout};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{each, names, names_arg};
 use crate::failure::Failure;
@@ -30,6 +31,7 @@ pub(crate) const VERB: Verb = Verb {
         )
     },
     timeout: timeout::UNTIL_ENDED,
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

@@ -1,5 +1,6 @@
 //! A row of the table of verbs. Dispatch, help, `help --json` and the nearest word to a misspelled one read it.
 
+use crate::afar::{Afar, Input};
 use crate::args;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -31,6 +32,8 @@ pub(crate) struct Verb {
     pub(crate) passes_signals: bool,
     /// The flag with which it waits for signals itself.
     pub(crate) signals_with: Option<&'static str>,
+    /// Where it works for the supervisor of another machine.
+    pub(crate) afar: Afar,
     /// Its arguments end with a command, whose flags are not gobctl's.
     pub(crate) has_command: bool,
     /// A flag of such a verb with which the command has to stand behind `--`. Its command stands there for clap in any case.
@@ -137,6 +140,7 @@ impl Verb {
         owner: None,
         passes_signals: false,
         signals_with: None,
+        afar: Afar::There(Input::None),
         has_command: false,
         dashes_with: None,
         dashes: None,

@@ -1,6 +1,8 @@
 //! `gobctl with GRAPH… -- CMD…`: ensures workers, holds them while CMD runs, releases them.
 
 use super::{Effect, Verb, WORKERS, timeout};
+use crate::afar::Afar;
+use crate::afar::forward::Forward;
 use crate::command::{Beside, GOB_FAILED, run as run_command};
 use crate::context::{Context, not_ready};
 use crate::each::names_arg;
@@ -46,6 +48,7 @@ pub(crate) const VERB: Verb = Verb {
     timeout: timeout::UNTIL_READY,
     passes_signals: true,
     dashes: Some("-- stands between the graphs and the command: gobctl with GRAPH… -- CMD"),
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };
@@ -58,15 +61,18 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let names = crate::each::names(matches);
     one_variable_each(&names)?;
     let mut held = Held::default();
-    let code = match hold(context, names, &mut held) {
-        Ok(()) => {
+    let holding = hold(context, names, &mut held).and_then(|()| forward(context, &mut held.variables));
+    let code = match holding {
+        Ok(forwarded) => {
             let Held { client, variables, names, .. } = &mut held;
             let connection = client.as_ref().and_then(|client| client.as_fd().try_clone_to_owned().ok());
             let mut read = || client.as_mut().is_some_and(|client| tell(context, client, names));
             let beside = connection
                 .as_ref()
                 .map(|connection| Beside { connection: connection.as_fd(), read: &mut read });
-            run_command(&command, variables, beside)
+            let code = run_command(&command, variables, beside);
+            drop(forwarded);
+            code
         }
         Err(Failure::Help(text)) => return Err(Failure::Help(text)),
         Err(failure) => {
@@ -83,6 +89,11 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         }
     }
     code
+}
+
+/// Forwards the endpoints of another machine to addresses here.
+fn forward(context: &Context, variables: &mut [(String, String)]) -> Result<Option<Forward>, Failure> {
+    context.host.as_ref().map_or(Ok(None), |host| Forward::open(context, &host.ssh, variables))
 }
 
 /// Tells what has become of the held workers, as far as that has come; false once the supervisor is gone.
@@ -129,13 +140,14 @@ struct Held {
 
 /// Starts all workers with a lease and prints their endpoints.
 fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Failure> {
-    let env = environment(context);
+    // The supervisor of another machine gives its own environment, and not that of this program.
+    let env = context.host.is_none().then(|| environment(context));
     let client = held.client.insert(context.connect("start")?);
     let mut sent = Vec::new();
     for name in &names {
         let start = Start {
             name: Some(name.clone()),
-            env: Some(env.clone()),
+            env: env.clone(),
             timeout_ms: context.timeout.map(millis),
             lease: true,
             ..Start::default()

@@ -1,6 +1,7 @@
 //! `gobctl graphs delete NAME`: deletes a graph, data and all.
 
 use super::size;
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{name, name_arg, print_data};
 use crate::failure::Failure;
@@ -27,6 +28,7 @@ pub(crate) const VERB: Verb = Verb {
             .arg(root.help("The directory that holds it, where there are several of that name"))
             .arg(yes.help("Do not ask"))
     },
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

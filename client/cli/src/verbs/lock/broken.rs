@@ -1,6 +1,7 @@
 //! `gobctl lock break NAME`: takes a lock from its holder.
 
 use super::{FEATURE, file_args, file_order, lock_name, name_of_lock, status};
+use crate::afar::Afar;
 use crate::context::{Context, needs};
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -18,6 +19,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "Take a lock from its holder and say whose it was",
     examples: "Examples:\n  gobctl lock break deploy\n  gobctl lock break --file /srv/db/.lock\n",
     command: |command| file_args(command.arg(name_of_lock(true)), false),
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

@@ -1,6 +1,7 @@
 //! `gobctl lock run NAME -- CMD…`: runs a command while a lock is held.
 
 use super::{FEATURE, file_args, file_order, lock_name, name_of_lock, process_arg, wording};
+use crate::afar::Afar;
 use crate::command::{GOB_FAILED, run_with};
 use crate::context::{Context, needs};
 use crate::failure::Failure;
@@ -71,6 +72,7 @@ pub(crate) const VERB: Verb = Verb {
     dashes: Some(
         "the command comes last: gobctl lock run NAME -- CMD; a lock file needs the --: gobctl lock run --file PATH -- CMD",
     ),
+    afar: Afar::Here(&["file"]),
     run: Some(run),
     ..Verb::ROW
 };
@@ -197,7 +199,8 @@ fn start(
     moves: Vec<(OwnedFd, RawFd)>,
 ) -> Result<u8, Failure> {
     let parent = std::process::id().try_into().unwrap_or_default();
-    let order =
-        Order { parent, owner: context.owner.clone(), quiet: context.quiet, json: context.json, lock };
+    let host = context.host.as_ref().map(|host| host.ssh.address().to_string());
+    let (quiet, json) = (context.quiet, context.json);
+    let order = Order { parent, owner: context.owner.clone(), quiet, json, host, lock };
     run_with(&guard::command_line(&order, command)?, &[], None, moves)
 }

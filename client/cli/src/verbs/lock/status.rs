@@ -1,6 +1,7 @@
 //! `gobctl lock status`: who holds locks, and who waits.
 
 use super::{FEATURE, broken, file_args, file_order, lock_name, name_of_lock, table, wording};
+use crate::afar::Afar;
 use crate::context::{Context, needs};
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -38,6 +39,7 @@ pub(crate) const VERB: Verb = Verb {
         )
     },
     timeout: timeout::LIST,
+    afar: Afar::Here(&["file"]),
     run: Some(run),
     ..Verb::ROW
 };

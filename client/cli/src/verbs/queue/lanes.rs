@@ -1,6 +1,7 @@
 //! `gobctl queue pause|resume|clear LANE` and `gobctl queue width LANE N`.
 
 use super::{ask, lane, lane_arg};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -18,6 +19,7 @@ pub(crate) const PAUSE: Verb = Verb {
     about: "Begin no more jobs of a lane; those that run go on",
     examples: "Examples:\n  gobctl queue pause ci\n",
     command: |command| command.arg(lane_arg()),
+    afar: Afar::Here(&[]),
     run: Some(|context, matches| {
         change(context, QueuePause { lane: lane(matches)? }, |data| told("paused", data))
     }),
@@ -30,6 +32,7 @@ pub(crate) const RESUME: Verb = Verb {
     about: "Begin jobs of a paused lane again",
     examples: "Examples:\n  gobctl queue resume ci\n",
     command: |command| command.arg(lane_arg()),
+    afar: Afar::Here(&[]),
     run: Some(|context, matches| {
         change(context, QueueResume { lane: lane(matches)? }, |data| told("resumed", data))
     }),
@@ -42,6 +45,7 @@ pub(crate) const CLEAR: Verb = Verb {
     about: "Cancel the jobs of a lane that wait and are yours; those that run go on",
     examples: "Examples:\n  gobctl queue clear ci\n",
     command: |command| command.arg(lane_arg()),
+    afar: Afar::Here(&[]),
     run: Some(|context, matches| change(context, QueueClear { lane: lane(matches)? }, told_of_cleared)),
     ..Verb::ROW
 };
@@ -60,6 +64,7 @@ pub(crate) const WIDTH: Verb = Verb {
                 .help("So many at once, 1000 at most; 0 leaves the lane to workers outside"),
         )
     },
+    afar: Afar::Here(&[]),
     run: Some(width),
     ..Verb::ROW
 };

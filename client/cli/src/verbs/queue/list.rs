@@ -1,6 +1,7 @@
 //! `gobctl queue list [LANE]`: lanes and jobs.
 
 use super::{connect, lane_arg};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -51,6 +52,7 @@ pub(crate) const VERB: Verb = Verb {
             )
     },
     timeout: timeout::LIST,
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };

@@ -1,6 +1,7 @@
 //! `gobctl queue cancel ID…` and `gobctl queue retry ID…`.
 
 use super::{connect, ids_arg};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::{each, names};
 use crate::environment::environment;
@@ -19,6 +20,7 @@ pub(crate) const CANCEL: Verb = Verb {
     about: "Cancel jobs: one that waits never runs, one that runs is stopped",
     examples: "Examples:\n  gobctl queue cancel j7 j8\n",
     command: |command| command.arg(ids_arg()),
+    afar: Afar::Here(&[]),
     run: Some(cancel),
     ..Verb::ROW
 };

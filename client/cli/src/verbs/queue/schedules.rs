@@ -1,6 +1,7 @@
 //! `gobctl queue every LANE …`, `gobctl queue schedules`, `gobctl queue unschedule NAME…`.
 
 use super::{ask, connect, lane, lane_arg};
+use crate::afar::Afar;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::each::print_data;
@@ -66,6 +67,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "The schedules, and the next time of each",
     examples: "Examples:\n  gobctl queue schedules\n  gobctl queue schedules ci\n",
     command: |command| command.arg(lane_arg().required(false).help("Only schedules of this lane")),
+    afar: Afar::Here(&[]),
     run: Some(list),
     ..Verb::ROW
 };
@@ -85,6 +87,7 @@ pub(crate) const UNSCHEDULE: Verb = Verb {
                 .help("Schedules; gobctl queue schedules shows them"),
         )
     },
+    afar: Afar::Here(&[]),
     run: Some(unschedule),
     ..Verb::ROW
 };

@@ -2,6 +2,7 @@
 
 use super::watch::EVENTS;
 use super::{connect, ids_arg};
+use crate::afar::Afar;
 use crate::context::Context;
 use crate::each::names;
 use crate::ending::code_of_exit;
@@ -30,6 +31,7 @@ pub(crate) const VERB: Verb = Verb {
     examples: "Examples:\n  gobctl queue wait j7 && gobctl queue logs j7\n  gobctl queue wait j7 j8 --timeout 10m\n",
     command: |command| command.arg(ids_arg()),
     timeout: timeout::END_OF_WORK,
+    afar: Afar::Here(&[]),
     run: Some(run),
     ..Verb::ROW
 };
