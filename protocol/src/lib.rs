@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod bounded;
+pub mod build;
 pub mod cursor;
 pub mod env;
 pub mod envelope;

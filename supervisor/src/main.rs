@@ -1,6 +1,7 @@
 //! `gobd`. Started by gob-keeper, which hands it the locks; started by any other program, it becomes the
 //! keeper.
 
+use gob_protocol::build;
 use gob_supervisor::{Args, run};
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -44,9 +45,9 @@ fn main() -> ExitCode {
 }
 
 fn about(arg: &str) -> Option<String> {
-    let version = env!("CARGO_PKG_VERSION");
+    let version = build::VERSION;
     match arg {
-        "-V" | "--version" => Some(format!("gobd {version}")),
+        "-V" | "--version" => Some(build::version_of("gobd")),
         "-h" | "--help" => Some(format!(
             "gobd {version}, the supervisor of gob: owns your workers until it is told to end.\n\n\
              Usage: gobd\n\n\

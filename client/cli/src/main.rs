@@ -87,7 +87,9 @@ fn run(args: Vec<OsString>) -> Result<u8, Failure> {
         args::Asked::Topic(text) => out::print(&text).map(|()| 0),
         args::Asked::Data(verb) => help_json::print(verb),
         args::Asked::NoTopic(word) => Err(manual::no_topic(&word)),
-        args::Asked::Version => out::print(&format!("gobctl {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),
+        args::Asked::Version => {
+            out::print(&format!("{}\n", gob_protocol::build::version_of("gobctl"))).map(|()| 0)
+        }
         args::Asked::Unknown(word) => Err(help::unknown_verb(&word)),
         args::Asked::Nothing => {
             let words = args.clone();

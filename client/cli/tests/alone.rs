@@ -194,7 +194,7 @@ fn a_supervisor_with_another_runtime_directory_is_found_by_the_lock_file() {
     let holder =
         json!({"pid": pid, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z", "socket": socket});
     std::fs::write(world.state().join("gobd.lock"), format!("{holder}\n")).unwrap();
-    world.run(&["ping"]).is(0, "pong (gobd 0.1.0, pid 4200, up 0s)\n", "");
+    world.run(&["ping"]).is(0, concat!("pong (gobd ", env!("CARGO_PKG_VERSION"), ", pid 4200, up 0s)\n"), "");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn another_version_and_another_protocol() {
         _ => vec![],
     });
     let found = check(&world, &program, &[], "protocol");
-    says(&found, "warn", &["gobctl is 0.1.0", "9.9.9"]);
+    says(&found, "warn", &[concat!("gobctl is ", env!("CARGO_PKG_VERSION")), "9.9.9"]);
     says(&check(&world, &program, &[], "journal"), "warn", &["could not be written 3 times"]);
     // No process of this pid is a supervisor: it can't be seen.
     says(&check(&world, &program, &[], "keeper"), "ok", &["cannot be seen"]);
@@ -302,9 +302,17 @@ fn missing_broken_and_other_versions_are_reported() {
     says(&missing.1[0], "fail", &["not found"]);
     says(&check(&world, &program, &[], "gob-keeper"), "warn", &["does not tell its version"]);
     script(&world.dir.join("libexec/gob-keeper"), "echo gob-keeper 0.0.9");
-    says(&check(&world, &program, &[], "gob-keeper"), "warn", &["gob-keeper 0.0.9", "gobctl is 0.1.0"]);
+    says(
+        &check(&world, &program, &[], "gob-keeper"),
+        "warn",
+        &["gob-keeper 0.0.9", concat!("gobctl ", env!("CARGO_PKG_VERSION"), " (protocol 1)")],
+    );
     script(&world.dir.join("libexec/gobd"), "echo gobd 0.0.9");
-    says(&check(&world, &program, &[], "gobd"), "warn", &["gobd 0.0.9", "gobctl is 0.1.0"]);
+    says(
+        &check(&world, &program, &[], "gobd"),
+        "warn",
+        &["gobd 0.0.9", concat!("gobctl ", env!("CARGO_PKG_VERSION"), " (protocol 1)")],
+    );
 
     let config = world.dir.join("config.toml");
     std::fs::write(&config, "[kind.x]\ncommand = [\"/nowhere/at/all\"]\n").unwrap();

@@ -131,11 +131,15 @@ fn nothing_is_sent_of_a_command_line_that_can_not_be_followed() {
 fn an_older_supervisor_gets_no_request_of_a_job() {
     let world = World::new();
     world.serve(|kind, _| match kind {
-        "hello" => vec![support::hello("0.1.0").replace("[\"jobs\"]", "[]")],
+        "hello" => vec![support::hello(env!("CARGO_PKG_VERSION")).replace("[\"jobs\"]", "[]")],
         _ => panic!("a request was sent"),
     });
-    let want = "error: the supervisor (gobd 0.1.0, pid 4200) is older than jobs\n\
-                hint: gobctl daemon restart starts the installed one; it stops the workers first\n";
+    let want = concat!(
+        "error: the supervisor (gobd ",
+        env!("CARGO_PKG_VERSION"),
+        ", pid 4200) is older than jobs\n",
+        "hint: gobctl daemon restart starts the installed one; it stops the workers first\n"
+    );
     world.run(&["add", "true"]).is(7, "", want);
     world.run(&["create", "true"]).is(7, "", want);
     world.run(&["ports"]).is(7, "", want);

@@ -16,7 +16,7 @@ fn ping_prints_the_data_as_it_came() {
         "ping" => vec![ok(json!({"pong": true, "uptime_ms": 125_000, "later_field": 1}))],
         _ => vec![],
     });
-    world.run(&["ping"]).is(0, "pong (gobd 0.1.0, pid 4200, up 2m)\n", "");
+    world.run(&["ping"]).is(0, concat!("pong (gobd ", env!("CARGO_PKG_VERSION"), ", pid 4200, up 2m)\n"), "");
     world.run(&["--json", "ping"]).is(0, "{\"later_field\":1,\"pong\":true,\"uptime_ms\":125000}\n", "");
 }
 
@@ -154,7 +154,7 @@ fn a_deadline_that_passes_names_the_request() {
     let world = World::new();
     // An event is no answer.
     world.serve(|kind, _| match kind {
-        "hello" => vec![hello("0.1.0")],
+        "hello" => vec![hello(env!("CARGO_PKG_VERSION"))],
         _ => vec![json!({"event": "worker_ready", "seq": 1}).to_string()],
     });
     let want = "error: no answer to `status` within 100 ms\n  the supervisor goes on with it\nhint: see gobctl daemon logs\n";
@@ -165,7 +165,7 @@ fn a_deadline_that_passes_names_the_request() {
 fn a_start_that_takes_too_long_is_not_ready_however_short_its_time() {
     let world = World::new();
     world.serve(|kind, _| match kind {
-        "hello" => vec![hello("0.1.0")],
+        "hello" => vec![hello(env!("CARGO_PKG_VERSION"))],
         _ => vec![json!({"event": "worker_ready", "seq": 1}).to_string()],
     });
     for args in [&["start", "demo"][..], &["restart", "demo", "--grace", "1ms"]] {
@@ -243,14 +243,14 @@ fn another_program_on_the_socket_is_named_at_once_and_sent_no_request() {
 fn lines_that_cannot_be_read_are_skipped_and_shown_on_demand() {
     let world = World::new();
     world.serve(|kind, _| match kind {
-        "hello" => vec![hello("0.1.0")],
+        "hello" => vec![hello(env!("CARGO_PKG_VERSION"))],
         _ => vec![
             "noise".to_owned(),
             "{\"id\":99,\"success\":true,\"data\":{}}".to_owned(),
             ok(json!({"pong": true, "uptime_ms": 1})),
         ],
     });
-    world.run(&["ping"]).is(0, "pong (gobd 0.1.0, pid 4200, up 0s)\n", "");
+    world.run(&["ping"]).is(0, concat!("pong (gobd ", env!("CARGO_PKG_VERSION"), ", pid 4200, up 0s)\n"), "");
     let ran = world.run(&["ping", "-v"]);
     assert!(ran.stderr.contains("noise") && ran.stderr.lines().count() == 2, "{ran:?}");
 }

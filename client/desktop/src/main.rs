@@ -46,7 +46,9 @@ fn main() -> ExitCode {
     match args.next().as_deref() {
         None => {}
         Some("--help" | "-h") => return print(USAGE),
-        Some("--version" | "-V") => return print(concat!("gob-desktop ", env!("CARGO_PKG_VERSION"), "\n")),
+        Some("--version" | "-V") => {
+            return print(&format!("{}\n", gob_protocol::build::version_of("gob-desktop")));
+        }
         Some(other) => return fail(2, &format!("unknown argument {other}\nhint: gob-desktop --help")),
     }
     match run(begun) {

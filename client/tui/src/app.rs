@@ -172,8 +172,6 @@ impl App {
     fn take_changes(&mut self) {
         let now = Instant::now();
         while let Some(told) = self.asks.told() {
-            // Somebody waits for the answer.
-            self.pace.changed(true);
             match told {
                 Told::Answer(id, answer) => self.ui.answered(id, answer, now),
                 Told::NotStarted(trouble) => self.feed.refused(trouble),

@@ -107,10 +107,11 @@ impl Look {
         self.coloured(Color::Cyan).add_modifier(Modifier::BOLD)
     }
 
-    /// The selected row of the pane that has the keys, and of another one.
-    pub(crate) const fn selected(self, focused: bool) -> Style {
+    /// The selected row of the pane that has the keys, and of another one. The first is one bar: reversed, the colours of its words
+    /// would be patches.
+    pub(crate) fn selected(self, focused: bool) -> Style {
         if focused {
-            Style::new().add_modifier(Modifier::REVERSED)
+            self.coloured(Color::Reset).remove_modifier(Modifier::DIM).add_modifier(Modifier::REVERSED)
         } else {
             Style::new().add_modifier(Modifier::BOLD)
         }

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         Ok(Parsed::Reader(graph)) => return gob_graph_worker::reader::serve(&graph),
         Ok(Parsed::Help) => (args::HELP.to_owned(), ExitCode::SUCCESS),
         Ok(Parsed::Version) => {
-            (format!("gob-graph-worker {}\n", env!("CARGO_PKG_VERSION")), ExitCode::SUCCESS)
+            (format!("{}\n", gob_protocol::build::version_of("gob-graph-worker")), ExitCode::SUCCESS)
         }
         Err(error) => {
             let text = format!("error: {error}\nhint: gob-graph-worker --help\n");

@@ -2,6 +2,7 @@
 //! finds the supervisor and not its keeper.
 
 use crate::error::Error;
+use gob_protocol::build;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 
@@ -16,9 +17,9 @@ pub(crate) struct Args {
 
 /// Returns the answer to `--help` or `--version`; `None` for other words.
 pub(crate) fn about(word: &str) -> Option<String> {
-    let version = env!("CARGO_PKG_VERSION");
+    let version = build::VERSION;
     match word {
-        "-V" | "--version" => Some(format!("gob-keeper {version}")),
+        "-V" | "--version" => Some(build::version_of("gob-keeper")),
         "-h" | "--help" => Some(format!(
             "gob-keeper {version}, above the supervisor of gob: starts it, starts it again when it was killed, and ends\n\
              whatever a killed one left behind.\n\n\

@@ -94,7 +94,7 @@ fn without_a_supervisor_nuke_forgets_the_last_ones_workers() {
         assert!(wait::until(DEADLINE, written));
         end();
         assert_eq!(gob.ctl(["nuke", "--json"]).json(), json!({"stopped": [], "removed": ["a", "b"]}));
-        assert_eq!(gob.processes(), Vec::<i32>::new(), "nothing was started for it");
+        assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new(), "nothing was started for it");
         assert!(!gob.state_dir().join("last.json").exists() && !gob.state_dir().join("logs").exists());
         assert!(gob.graph_dir("a").join("facts.1.json").exists(), "data is never touched");
         assert_eq!(gob.connect().ok("list", json!({}))["workers"], json!([]));

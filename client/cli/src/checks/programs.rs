@@ -6,6 +6,7 @@ use super::{Check, fail, ok, warn};
 use crate::process;
 use crate::text::shell_path;
 use gob_host::siblings;
+use gob_protocol::build;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
@@ -34,7 +35,7 @@ fn sibling(name: &'static str) -> Check {
         return fail(name, "not found", "install it beside gobctl, or name its directory in GOB_LIBEXEC");
     };
     let found = path.display().to_string();
-    let (ours, wanted) = (env!("CARGO_PKG_VERSION"), format!("{name} {}", env!("CARGO_PKG_VERSION")));
+    let (ours, wanted) = (build::version_of("gobctl"), build::version_of(name));
     let told = match version(&path) {
         Ok(told) => told,
         Err(NotRun { what, error }) => {
@@ -43,9 +44,9 @@ fn sibling(name: &'static str) -> Check {
         }
     };
     match told {
-        Some(told) if told == wanted => ok(name, format!("{found} ({ours})")),
+        Some(told) if told == wanted => ok(name, format!("{found} ({})", build::VERSION)),
         Some(told) => {
-            let found = format!("{found} says `{told}`, and gobctl is {ours}");
+            let found = format!("{found} says `{told}`, and this one `{ours}`");
             warn(name, found, format!("install the same version beside gobctl; {RESTART}"))
         }
         None => {

@@ -1,6 +1,7 @@
 //! Reports of `gobctl doctor`, and programs for it to find.
 
 use crate::support::{Ran, World};
+use gob_protocol::build::{VERSION, version_of};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,9 +11,12 @@ use std::time::{Duration, Instant};
 
 /// Makes a copy of gobctl whose siblings are scripts of gob's version.
 pub(crate) fn installed(world: &World) -> PathBuf {
-    let program = world.with_keeper("[ \"$1\" = --version ] && echo gob-keeper 0.1.0 && exit; exit 1");
+    let program = world.with_keeper(&format!(
+        "[ \"$1\" = --version ] && echo '{}' && exit; exit 1",
+        version_of("gob-keeper")
+    ));
     for name in ["gobd", "gob-graph-worker"] {
-        script(&world.dir.join("libexec").join(name), &format!("echo {name} 0.1.0"));
+        script(&world.dir.join("libexec").join(name), &format!("echo '{}'", version_of(name)));
     }
     program
 }
@@ -26,7 +30,7 @@ pub(crate) fn script(path: &Path, text: &str) {
 
 /// Returns the data of a status with these changes.
 pub(crate) fn status(changes: Value) -> Value {
-    let mut status = json!({"version": "0.1.0", "pid": 4200, "instance": "i", "uptime_ms": 5, "protocol": 1,
+    let mut status = json!({"version": VERSION, "pid": 4200, "instance": "i", "uptime_ms": 5, "protocol": 1,
         "socket": "/s", "workers": {}, "connections": 1, "subscribers": 0, "requests": 1, "events_seq": 0,
         "lagged_events": 0, "spawn_failures": 0, "restarts": 0, "orphans_recovered": 0, "healed": 0,
         "instance_lock_failures": 0, "lock_contentions": 0, "queue_claims": 0, "queue_stale_recoveries": 0,

@@ -129,9 +129,11 @@ fn answer(stream: UnixStream, script: impl Fn(&str, &Value) -> Vec<String>) {
         let request: Value = serde_json::from_str(&line).unwrap();
         let kind = request["type"].as_str().unwrap();
         let frames = match kind {
-            "hello" => {
-                script(kind, &request["payload"]).into_iter().chain([hello("0.1.0")]).take(1).collect()
-            }
+            "hello" => script(kind, &request["payload"])
+                .into_iter()
+                .chain([hello(env!("CARGO_PKG_VERSION"))])
+                .take(1)
+                .collect(),
             _ => script(kind, &request["payload"]),
         };
         if frames.is_empty() {

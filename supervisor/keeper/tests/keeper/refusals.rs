@@ -117,8 +117,8 @@ fn unknown_words_are_refused() {
 #[test]
 fn help_and_version_are_printed_and_nothing_is_started() {
     for (word, says) in [
-        ("--version", concat!("gob-keeper ", env!("CARGO_PKG_VERSION"), "\n")),
-        ("-V", concat!("gob-keeper ", env!("CARGO_PKG_VERSION"), "\n")),
+        ("--version", concat!("gob-keeper ", env!("CARGO_PKG_VERSION"), " (protocol 1)\n")),
+        ("-V", concat!("gob-keeper ", env!("CARGO_PKG_VERSION"), " (protocol 1)\n")),
         ("--help", "Usage: gob-keeper [--detach] [--ready-fd N]\n"),
         ("-h", "Usage: gob-keeper "),
     ] {

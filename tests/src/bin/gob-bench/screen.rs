@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 const MB: f64 = 1024.0 * 1024.0;
 const SIZE: (u16, u16) = (120, 40);
+/// Time between two keys, as of a key that is held down: not more than a screen has frames.
+const BETWEEN_KEYS: Duration = Duration::from_millis(40);
 
 /// The sizes of the measurements.
 pub struct Sizes {
@@ -117,8 +119,7 @@ fn keys(table: &mut Table, sizes: &Sizes, calm: &mut Screen, flooded: &mut Scree
     for number in 0..sizes.keys {
         quiet.push(key(calm, number % 2 == 0));
         loud.push(key(flooded, number % 2 == 0));
-        // Keys of a person, not more than a screen has frames.
-        pass(calm, Duration::from_millis(40));
+        pass(calm, BETWEEN_KEYS);
     }
     let at = |samples: &mut Vec<f64>, part| quantile(samples, part);
     let medians = (at(&mut loud, 0.5), at(&mut quiet, 0.5));
@@ -172,8 +173,11 @@ fn many(table: &mut Table, sizes: &Sizes) {
     screen.wait_for(&count);
     screen.keys("/a\r");
     screen.wait_for("2 alpha");
-    let mut samples: Vec<f64> =
-        (0..sizes.keys.div_ceil(4)).map(|number| key(&mut screen, number % 2 == 0)).collect();
+    let mut samples = Vec::new();
+    for number in 0..sizes.keys.div_ceil(4) {
+        samples.push(key(&mut screen, number % 2 == 0));
+        pass(&screen, BETWEEN_KEYS);
+    }
     table.alone(
         &format!("keystroke → frame with {} workers, median", sizes.workers),
         "ms",
