@@ -63,7 +63,6 @@ impl Gob {
         // `GOB_CONFIG` names it, so it must exist.
         fs::write(dir.join("config.toml"), "").expect("a configuration");
         let gob = Self { state: dir.join("state"), dir, checks: true };
-        let built = built_binaries();
         let worker = if worker == Worker::Real { "gob-graph-worker" } else { "gob-fixture" };
         for (from, to) in [
             ("gobd", "gobd"),
@@ -71,7 +70,7 @@ impl Gob {
             ("gobctl", "gobctl"),
             (worker, "gob-graph-worker"),
         ] {
-            let from = built.join(from);
+            let from = program_to_test(from);
             assert!(from.exists(), "{} is missing: cargo build --bins", from.display());
             let to = gob.bin(to);
             if fs::hard_link(&from, &to).is_err() {
@@ -238,6 +237,13 @@ impl Gob {
         assert!(found, "no other supervisor came");
         pid.expect("a pid") as i32
     }
+}
+
+/// Returns the path of a program to test: one of `GOB_TEST_PROGRAMS`, the directory of an installed package, if it is there; else the
+/// one that cargo built.
+fn program_to_test(name: &str) -> PathBuf {
+    let installed = std::env::var_os("GOB_TEST_PROGRAMS").map(|dir| PathBuf::from(dir).join(name));
+    installed.filter(|path| path.exists()).unwrap_or_else(|| built_binaries().join(name))
 }
 
 /// Returns the directory where cargo puts binaries: beside this executable, or above it when that is a test.

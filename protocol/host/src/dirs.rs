@@ -6,6 +6,7 @@ mod error;
 
 pub use error::DirsError;
 
+use crate::passwd;
 use crate::private::{CHANGE, ENTER, Stranger, flaw, me, stranger_above};
 use nix::fcntl::OFlag;
 use std::ffi::{OsStr, OsString};
@@ -227,11 +228,9 @@ fn failed(operation: &'static str, what: &'static str, path: &Path, source: io::
     DirsError::Io { operation, what, path: path.to_owned(), source }
 }
 
-/// Returns the home in the user database. Called only when HOME is not set: the query may go over the
-/// network.
+/// Returns the home in the list of users. Called only when HOME is not set.
 fn passwd_home(uid: u32) -> Result<PathBuf, DirsError> {
-    let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
-    user.map(|user| user.dir).filter(|dir| dir.is_absolute()).ok_or(DirsError::NoHome)
+    passwd::user(uid).map(|user| user.home).filter(|home| home.is_absolute()).ok_or(DirsError::NoHome)
 }
 
 fn open_private(path: &Path, how: OFlag) -> Result<Option<File>, DirsError> {

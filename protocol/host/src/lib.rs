@@ -12,6 +12,7 @@
 //! | [`children`] | how a process ends its own children |
 //! | [`locks`] | which process holds a flock |
 //! | [`lock_file`] | how the supervisor's lock file is made and written |
+//! | [`passwd`] | the users of this machine |
 //! | [`address`] | the address of a socket, however long its path |
 //! | [`script`] | whether a script's interpreter is missing |
 //! | [`siblings`] | where gob's other programs are |
@@ -27,6 +28,7 @@ pub mod dirs;
 pub mod gobfile;
 pub mod lock_file;
 pub mod locks;
+pub mod passwd;
 pub mod private;
 pub mod process;
 pub mod script;

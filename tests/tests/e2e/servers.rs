@@ -297,6 +297,7 @@ fn step_down(servers: &Servers, data: &Path) -> bool {
     if !nix::unistd::geteuid().is_root() {
         return true;
     }
+    #[expect(clippy::disallowed_methods, reason = "a test is dynamic")]
     let user = ["postgres", "nobody"].iter().find_map(|name| User::from_name(name).unwrap());
     let (Some(setpriv), Some(user)) = (find(&servers.path, "setpriv"), user) else { return false };
     for program in ["postgres", "initdb"] {

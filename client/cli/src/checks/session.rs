@@ -8,7 +8,7 @@ use std::path::Path;
 /// Runs the check.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let systemd = Path::new("/run/systemd/system").is_dir();
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.name);
+    let user = gob_host::passwd::user(nix::unistd::geteuid().as_raw()).map(|user| user.name);
     let lingers = user.is_some_and(|user| Path::new("/var/lib/systemd/linger").join(user).exists());
     vec![judge(systemd, lingers, &scene.dirs.runtime)]
 }

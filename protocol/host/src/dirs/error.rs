@@ -1,5 +1,6 @@
 //! The reasons why one of gob's directories can't be used, in words.
 
+use crate::passwd;
 use crate::private::Flaw;
 use std::io;
 use std::path::PathBuf;
@@ -7,8 +8,8 @@ use std::path::PathBuf;
 /// Why a directory can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirsError {
-    /// Neither `HOME` nor the user database names a home directory.
-    #[error("there is no home directory: HOME is not set, and the user database has none")]
+    /// Neither `HOME` nor `/etc/passwd` names a home directory.
+    #[error("there is no home directory: set HOME, since /etc/passwd has none for this user")]
     NoHome,
     /// A `GOB_*` path is relative: each working directory would have a supervisor of its own.
     #[error("{variable} must be an absolute path, not `{}`", path.display())]
@@ -79,13 +80,12 @@ impl From<DirsError> for io::Error {
 }
 
 /// Names the user who ran sudo, where that user is `owner`; else empty. An environment that was passed on in
-/// part may have no `SUDO_UID`; then the user database has the uid of the name.
+/// part may have no `SUDO_UID`; then `/etc/passwd` has the name of the uid.
 fn sudo(owner: u32) -> String {
     let user = std::env::var("SUDO_USER").ok();
     let is_his = |user: &String| match std::env::var("SUDO_UID") {
         Ok(uid) => uid == owner.to_string(),
-        Err(_) => nix::unistd::User::from_name(user)
-            .is_ok_and(|user| user.is_some_and(|user| user.uid.as_raw() == owner)),
+        Err(_) => passwd::user(owner).is_some_and(|found| found.name == *user),
     };
     user.filter(is_his).map(|user| format!(" ({user}, who ran sudo)")).unwrap_or_default()
 }
