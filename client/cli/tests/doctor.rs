@@ -6,6 +6,7 @@ mod report;
 #[cfg(test)]
 mod support;
 
+use gob_protocol::build::version_of;
 use report::{check, check_until, checks, doctor, installed, says, script, serve_bytes, status};
 use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -302,17 +303,9 @@ fn missing_broken_and_other_versions_are_reported() {
     says(&missing.1[0], "fail", &["not found"]);
     says(&check(&world, &program, &[], "gob-keeper"), "warn", &["does not tell its version"]);
     script(&world.dir.join("libexec/gob-keeper"), "echo gob-keeper 0.0.9");
-    says(
-        &check(&world, &program, &[], "gob-keeper"),
-        "warn",
-        &["gob-keeper 0.0.9", concat!("gobctl ", env!("CARGO_PKG_VERSION"), " (protocol 1)")],
-    );
+    says(&check(&world, &program, &[], "gob-keeper"), "warn", &["gob-keeper 0.0.9", &version_of("gobctl")]);
     script(&world.dir.join("libexec/gobd"), "echo gobd 0.0.9");
-    says(
-        &check(&world, &program, &[], "gobd"),
-        "warn",
-        &["gobd 0.0.9", concat!("gobctl ", env!("CARGO_PKG_VERSION"), " (protocol 1)")],
-    );
+    says(&check(&world, &program, &[], "gobd"), "warn", &["gobd 0.0.9", &version_of("gobctl")]);
 
     let config = world.dir.join("config.toml");
     std::fs::write(&config, "[kind.x]\ncommand = [\"/nowhere/at/all\"]\n").unwrap();
