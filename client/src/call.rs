@@ -21,7 +21,7 @@ pub use queue::{
     QueueAdd, QueueCancel, QueueClaim, QueueClear, QueueFinish, QueueGet, QueueHeartbeat, QueueList,
     QueuePause, QueueResume, QueueRetry, QueueWidth, ScheduleAdd, ScheduleList, ScheduleRemove,
 };
-pub use supervisor::{Nuke, Ping, Reload, Shutdown, Status, Subscribe, Unsubscribe};
+pub use supervisor::{Nuke, Ping, Reload, Shutdown, Status, Subscribe, Unsubscribe, Upgrade};
 pub use worker::{
     Add, Cleanup, Create, Get, HandOver, Lease, List, Ports, Release, Remove, Restart, Signal, Start, Stop,
 };
@@ -201,6 +201,7 @@ mod tests {
         check(Cleanup, &mut seen);
         check(Nuke { force: true }, &mut seen);
         check(Shutdown { force: true }, &mut seen);
+        check(Upgrade::default(), &mut seen);
         check(Subscribe::default(), &mut seen);
         check(Unsubscribe, &mut seen);
         check(Status, &mut seen);

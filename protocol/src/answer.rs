@@ -19,7 +19,8 @@ pub use queue::{
     ScheduleListData, ScheduleRemoveData,
 };
 pub use supervisor::{
-    HelloData, NukeData, PingData, ReloadData, ServerDirs, ServerInfo, ShutdownData, SubscribeData,
+    HelloData, NukeData, PingData, Program, ReloadData, ServerDirs, ServerInfo, ShutdownData, SubscribeData,
+    UpgradeData,
 };
 pub use worker::{
     CreateData, ListData, Outcome, PortsData, RemovedData, StartData, StopData, WorkerData, WorkerPort,
@@ -56,6 +57,7 @@ pub enum Data {
     Ports(PortsData),
     Nuke(NukeData),
     Shutdown(ShutdownData),
+    Upgrade(Box<UpgradeData>),
     Reload(ReloadData),
     Subscribe(SubscribeData),
     Status(Box<Status>),

@@ -104,6 +104,13 @@ impl Framer {
         }
     }
 
+    /// Goes on within an over-long line, the rest of which is dropped.
+    #[must_use]
+    pub const fn within_dropped_line(mut self, is_within: bool) -> Self {
+        self.discarding = is_within;
+        self
+    }
+
     /// Returns whether the stream ended in the middle of a frame.
     #[must_use]
     pub fn has_partial(&self) -> bool {

@@ -73,6 +73,20 @@ impl HandshakeReader {
         None
     }
 
+    /// Returns the bytes of the line that has no newline yet, and whether they begin within an over-long one.
+    #[must_use]
+    pub fn unread(&self) -> (&[u8], bool) {
+        self.0.unread()
+    }
+
+    /// Creates a reader that goes on behind these bytes.
+    #[must_use]
+    pub fn behind(unread: &[u8], is_within_dropped: bool) -> Self {
+        let mut framer = Framer::new(MAX_HANDSHAKE_BYTES).within_dropped_line(is_within_dropped);
+        framer.extend(unread);
+        Self(framer)
+    }
+
     /// Takes the next bytes of standard output of a worker whose handshakes are its liveness; returns whether
     /// one that is ready ends in them. May be called for the worker's whole life: no line is left for later.
     pub fn repeats(&mut self, bytes: &[u8]) -> bool {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use begin::{Add, OnLastLease, Restart, RestartOn, Start, Wait};
 pub use lock::{LockAcquire, LockBreak, LockRelease, LockStatus};
-pub use manage::{ByName, Force, GraphDelete, HandOver, Signal, Stop};
+pub use manage::{ByName, Force, GraphDelete, HandOver, Signal, Stop, Upgrade};
 pub use queue::{
     ByJob, ByLane, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat, QueueList, QueueRetry, QueueWidth,
     ScheduleAdd, ScheduleList, ScheduleRemove,
@@ -175,6 +175,8 @@ requests! {
     Nuke = "nuke" (Force),
     /// Ends all workers and keeps logs and history.
     Shutdown = "shutdown" (Force),
+    /// Makes the supervisor replace its own program; workers and clients stay.
+    Upgrade = "upgrade" (Upgrade),
     /// Asks for events.
     Subscribe = "subscribe" (Subscribe),
     /// Ends the subscription.

@@ -12,7 +12,7 @@ use crate::answer::{
     LockAcquireData, LockBreakData, LockStatusData, NukeData, PingData, PortsData, QueueAddData,
     QueueClaimData, QueueJobData, QueueLaneData, QueueListData, ReloadData, RemovedData, RunsData,
     RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData, ShutdownData, StartData, StopData,
-    SubscribeData, WorkerData,
+    SubscribeData, UpgradeData, WorkerData,
 };
 use crate::event::{Event, Lagged};
 use crate::history::Stats;
@@ -58,6 +58,7 @@ fn data(of: &mut SchemaGenerator, type_name: &str) -> Schema {
         "remove" | "cleanup" => of.subschema_for::<RemovedData>(),
         "nuke" => of.subschema_for::<NukeData>(),
         "shutdown" => of.subschema_for::<ShutdownData>(),
+        "upgrade" => of.subschema_for::<UpgradeData>(),
         "subscribe" => of.subschema_for::<SubscribeData>(),
         "status" => of.subschema_for::<Status>(),
         "lock_acquire" => of.subschema_for::<LockAcquireData>(),

@@ -107,17 +107,6 @@ fn the_table_of_errors_is_the_list_of_codes() {
 }
 
 #[test]
-fn reserved_requests_are_not_served() {
-    let section = DOCUMENT.split("\n## 13. ").nth(1).unwrap();
-    let requests = section.split("Requests:").nth(1).unwrap().split("Events").next().unwrap();
-    let names: Vec<&str> = requests.split('`').skip(1).step_by(2).collect();
-    assert!(!names.is_empty(), "{requests}");
-    for name in names {
-        assert!(!Request::TYPES.contains(&name), "{name} is served and has to be described");
-    }
-}
-
-#[test]
 fn the_sizes_are_the_limits() {
     use gob_protocol::limits;
     for (number, shown) in [

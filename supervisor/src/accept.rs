@@ -1,20 +1,24 @@
 //! Accepts connections. Checks the peer's user before the first byte is read, and survives a lack of
 //! descriptors without spinning.
 
-use crate::conn::{self, Peer};
+use crate::conn;
+use crate::connection::Connection;
 use crate::desk::Desk;
 use crate::disks::Disks;
 use crate::memory::{Memory, Share};
 use crate::sys::fds::{self, Shares};
+use crate::upgrade::{Fd, Inherited, Named, Unfit};
 use gob_core::{ConnId, TurnedAway};
 use gob_protocol::envelope;
+use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 /// Pause after the kernel had no descriptor to give.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -25,28 +29,46 @@ const AT_ONCE: usize = 16;
 /// Connections beyond the bound for clients that ask at once: there is always room to list, to stop and to end.
 const BRIEF: u64 = 4;
 
-/// Accepts for as long as the supervisor lives. A new listener replaces the old one.
-pub(crate) async fn accept(
-    listener: UnixListener,
+/// The running accepting task. A new listener replaces the old one.
+pub(crate) struct Accepting {
+    /// Its drop ends the task.
+    stop: oneshot::Sender<()>,
+    door: JoinHandle<Door>,
+}
+
+impl Accepting {
+    /// Ends it; a client that comes from now on waits in the listener's queue.
+    pub(crate) async fn rest(self) -> Option<Door> {
+        drop(self.stop);
+        // A panic is in the log.
+        self.door.await.ok()
+    }
+}
+
+async fn accept(
+    mut door: Door,
     mut listeners: mpsc::Receiver<UnixListener>,
-    desk: Desk,
-    disks: Disks,
-    memory: Rc<Memory>,
-) {
-    let mut door = Door::new(listener, desk, disks, memory);
+    mut stopped: oneshot::Receiver<()>,
+) -> Door {
     loop {
         tokio::select! {
+            biased;
+            _ = &mut stopped => break,
+            Some(next) = listeners.recv() => door.replace(next),
             accepted = door.listener.accept() => match accepted {
                 Ok((stream, _)) => door.take(stream),
                 Err(e) => door.hold_out(&e).await,
             },
-            Some(next) = listeners.recv() => door.replace(next),
         }
     }
+    while let Ok(next) = listeners.try_recv() {
+        door.replace(next);
+    }
+    door
 }
 
 /// The listener and the state of accepting.
-struct Door {
+pub(crate) struct Door {
     listener: UnixListener,
     desk: Desk,
     disks: Disks,
@@ -64,8 +86,15 @@ struct Door {
     is_out: bool,
 }
 
+/// A door as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DoorState {
+    listener: Fd,
+    last: u64,
+}
+
 impl Door {
-    fn new(listener: UnixListener, desk: Desk, disks: Disks, memory: Rc<Memory>) -> Self {
+    pub(crate) fn new(listener: UnixListener, desk: Desk, disks: Disks, memory: Rc<Memory>) -> Self {
         Self {
             listener,
             desk,
@@ -80,6 +109,33 @@ impl Door {
         }
     }
 
+    /// Returns what another program needs to go on with it.
+    pub(crate) fn hand_over(&self, named: &mut Named) -> DoorState {
+        DoorState { listener: named.name(&self.listener), last: self.last }
+    }
+
+    /// Goes on at the door of another program.
+    pub(crate) fn resume(
+        state: DoorState,
+        (desk, disks, memory): (Desk, Disks, Rc<Memory>),
+        inherited: &mut Inherited,
+    ) -> Result<Self, Unfit> {
+        let listener = inherited.take(state.listener)?;
+        let listener = UnixListener::from_std(listener.into())?;
+        Ok(Self { last: state.last, ..Self::new(listener, desk, disks, memory) })
+    }
+
+    /// Accepts for as long as the supervisor lives, and serves the connections that there are.
+    pub(crate) fn open(self, listeners: mpsc::Receiver<UnixListener>) -> Accepting {
+        let all = self.desk.look(|shell| shell.connections());
+        for (conn, connection) in all {
+            connection.rewind();
+            self.serve(conn, connection);
+        }
+        let (stop, stopped) = oneshot::channel();
+        Accepting { stop, door: tokio::task::spawn_local(accept(self, listeners, stopped)) }
+    }
+
     fn take(&mut self, stream: UnixStream) {
         if std::mem::take(&mut self.is_out) {
             tracing::info!("connections are taken again");
@@ -90,15 +146,23 @@ impl Door {
         let is_brief = full && self.brief.get() < BRIEF;
         let Some(Admitted { pid }) = admit(&stream, full && !is_brief) else { return };
         self.last += 1;
+        let conn = ConnId(self.last);
+        if let Some(connection) = conn::connect(conn, pid, is_brief, stream, &self.desk) {
+            self.serve(conn, connection);
+        }
+    }
+
+    fn serve(&self, conn: ConnId, connection: Rc<Connection>) {
         // A brief one does not take the place of another.
-        let (conn, open) = (ConnId(self.last), Rc::clone(if is_brief { &self.brief } else { &self.open }));
+        let counted = Counted::one(if connection.is_brief { &self.brief } else { &self.open });
         let (desk, disks) = (self.desk.clone(), self.disks.clone());
         let share = Share::new(Rc::clone(&self.memory));
-        open.set(open.get() + 1);
-        tokio::task::spawn_local(async move {
-            conn::serve(conn, Peer { pid, is_brief }, stream, desk, disks, share).await;
-            open.set(open.get() - 1);
+        let served = Rc::clone(&connection);
+        let task = tokio::task::spawn_local(async move {
+            conn::serve(conn, served, desk, disks, share).await;
+            drop(counted);
         });
+        connection.is_driven_by(task.abort_handle());
     }
 
     /// Without a free descriptor the kernel would offer the same connection for ever: the reserve is closed
@@ -135,6 +199,22 @@ impl Door {
                 Err(error) => tracing::warn!(%error, "a connection is lost"),
             }
         }
+    }
+}
+
+/// One of the open connections.
+struct Counted(Rc<Cell<u64>>);
+
+impl Counted {
+    fn one(of: &Rc<Cell<u64>>) -> Self {
+        of.set(of.get() + 1);
+        Self(Rc::clone(of))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

@@ -1,5 +1,9 @@
 //! The supervisor's hand-over at its start: arguments, locks, directories (ARCHITECTURE, Directories).
 
+mod handing;
+
+pub(crate) use handing::BootState;
+
 use crate::cgroups::Cgroups;
 use crate::disks::Disks;
 use crate::files::{self, Identity};
@@ -34,6 +38,8 @@ pub struct Args {
     runtime_fd: Option<i32>,
     ready_fd: Option<i32>,
     keeper_pid: Option<i32>,
+    pub(crate) state_fd: Option<i32>,
+    pub(crate) try_state: Option<i32>,
 }
 
 impl Args {
@@ -50,12 +56,20 @@ impl Args {
                 "--runtime-fd" => &mut parsed.runtime_fd,
                 "--ready-fd" => &mut parsed.ready_fd,
                 "--keeper-pid" => &mut parsed.keeper_pid,
+                "--state-fd" => &mut parsed.state_fd,
+                "--try-state" => &mut parsed.try_state,
                 _ => return Err(format!("unknown argument {name:?}")),
             };
             let value = args.next().ok_or_else(|| format!("{name} needs a number"))?;
             *slot = Some(value.parse().map_err(|_| format!("{name} needs a number, not {value:?}"))?);
         }
         Ok(parsed)
+    }
+
+    /// Returns the descriptor with a state that is only to be tried, by a program that may be the next one.
+    #[must_use]
+    pub fn tries_state(&self) -> Option<i32> {
+        self.try_state
     }
 
     /// Returns whether a client waits for the result of this start, and may request another one.
@@ -91,6 +105,9 @@ pub enum BootError {
     /// The lock's path names another file, or none: the next supervisor decides who lives.
     #[error("{0} was removed or replaced before this start was through")]
     LockLost(String),
+    /// The state of the program before this one can't be gone on with, although it was tried.
+    #[error("cannot go on with what the program before has left: {0}")]
+    Unfit(String),
     /// A directory is missing from the environment or not absolute.
     #[error("{0} must be an absolute path in UTF-8")]
     Directory(&'static str),
@@ -102,7 +119,7 @@ impl BootError {
     pub fn is_for_good(&self) -> bool {
         match self {
             Self::Answered(_) | Self::Directory(_) => true,
-            Self::LockLost(_) | Self::Io { .. } => false,
+            Self::LockLost(_) | Self::Io { .. } | Self::Unfit(_) => false,
         }
     }
 
@@ -141,6 +158,7 @@ pub(crate) struct Recovery {
 }
 
 /// The pipe to the client that waits for the supervisor, if one does.
+#[derive(Default)]
 pub(crate) struct Ready(Option<File>);
 
 impl Ready {
@@ -159,7 +177,7 @@ impl Ready {
         match error {
             // The end without a byte: the client goes on connecting to whoever has the lock, or starts again.
             BootError::LockLost(_) => self.0 = None,
-            BootError::Io { .. } | BootError::Answered(_) | BootError::Directory(_) => {
+            BootError::Io { .. } | BootError::Answered(_) | BootError::Directory(_) | BootError::Unfit(_) => {
                 self.tell(&format!("E{error}\n"));
             }
         }
@@ -299,6 +317,11 @@ impl Boot {
     /// Returns the limits of the workers' output; a refused file has no say.
     pub(crate) fn output_config(&self, read: &gob_core::Read) -> OutputConfig {
         let (settings, _) = read.clone().settle(&Settings::default());
+        self.output_config_of(&settings)
+    }
+
+    /// As [`Boot::output_config`], of settings.
+    pub(crate) fn output_config_of(&self, settings: &Settings) -> OutputConfig {
         let Logs { rotate_bytes, keep, budget_bytes, runs } = settings.logs;
         OutputConfig { log_dir: self.log_dir(), rotate_bytes, keep, budget_bytes, runs }
     }

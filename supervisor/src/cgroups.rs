@@ -9,6 +9,7 @@ use crate::sys::kernel::Kernel;
 use crate::sys::process::Found;
 use crate::sys::tag::Tag;
 use crate::sys::xattr;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The place where groups are made.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Cgroups {
     base: PathBuf,
     /// A process could not be started in a group, so no more are made.

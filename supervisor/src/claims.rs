@@ -25,6 +25,12 @@ impl Claims {
         Ok(Claim { claims: self.clone(), claimed })
     }
 
+    /// Goes on with a claim of another program.
+    pub(crate) fn resume(&self, claimed: Claimed) -> Claim {
+        let claimed = self.table().resume(claimed);
+        Claim { claims: self.clone(), claimed }
+    }
+
     /// Returns the worker that has this directory, or one in it.
     pub(crate) fn within(&self, dir: &str) -> Option<Name> {
         let path = resolved(dir);
@@ -42,6 +48,11 @@ fn resolved(dir: &str) -> String {
 }
 
 impl Claim {
+    /// Returns it as data.
+    pub(crate) const fn claimed(&self) -> &Claimed {
+        &self.claimed
+    }
+
     /// Returns the lock of the directory as a graph of its own, unless that is the graph's lock.
     pub(crate) fn second_lock(&self) -> Option<&str> {
         self.claimed.second_lock()

@@ -33,6 +33,18 @@ impl Clock {
         }
     }
 
+    /// Returns a moment as the core counts it.
+    pub(crate) fn mono_ms(self, at: Instant) -> u64 {
+        let since = millis(at.saturating_duration_since(self.read));
+        (self.read_ms + since).saturating_sub(millis(self.read.saturating_duration_since(at)))
+    }
+
+    /// Returns a moment that was before the clock was read, or when that was.
+    pub(crate) fn earlier(self, mono_ms: u64) -> Instant {
+        let ago = Duration::from_millis(self.read_ms.saturating_sub(mono_ms));
+        self.read.checked_sub(ago).unwrap_or(self.read)
+    }
+
     /// Returns the moment of one of the core's deadlines; one before the clock was read has come.
     pub(crate) fn instant(self, mono_ms: u64) -> Instant {
         self.read + Duration::from_millis(mono_ms.saturating_sub(self.read_ms))

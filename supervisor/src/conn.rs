@@ -30,36 +30,28 @@ const TURN_BYTES: usize = 256 * 1024;
 /// Time for which a connection beyond the bound may be idle.
 const BRIEF_IDLE: Duration = Duration::from_secs(2);
 
-/// The client of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer {
-    /// Its process id; `None` when the client is in another pid namespace.
-    pub(crate) pid: Option<i32>,
-    /// Its connection is beyond the bound, and ends when it is idle and holds nothing.
-    pub(crate) is_brief: bool,
+/// Adds a client's connection; one beyond the bound is brief, and ends when it is idle and holds nothing. `None` when it is lost.
+pub(crate) fn connect(
+    conn: ConnId,
+    pid: Option<i32>,
+    is_brief: bool,
+    stream: UnixStream,
+    desk: &Desk,
+) -> Option<Rc<Connection>> {
+    let wire = Wire::new(stream).inspect_err(|error| tracing::warn!(%error, "a connection is lost")).ok()?;
+    if desk.is_over() {
+        return None;
+    }
+    let connection = Rc::new(Connection::new(wire, is_brief));
+    desk.turn(|shell| shell.connected(conn, pid, Rc::clone(&connection)));
+    Some(connection)
 }
 
 /// Serves a connection until its client is gone.
-pub(crate) async fn serve(
-    conn: ConnId,
-    Peer { pid, is_brief }: Peer,
-    stream: UnixStream,
-    desk: Desk,
-    disks: Disks,
-    share: Share,
-) {
-    let wire = match Wire::new(stream) {
-        Ok(wire) => wire,
-        Err(error) => return tracing::warn!(%error, "a connection is lost"),
-    };
-    let connection = Rc::new(Connection::new(wire));
+pub(crate) async fn serve(conn: ConnId, connection: Rc<Connection>, desk: Desk, disks: Disks, share: Share) {
     let _told = Told(&desk);
-    if desk.is_over() {
-        return;
-    }
-    desk.turn(|shell| shell.connected(conn, pid, Rc::clone(&connection)));
     // A connection ends for one reason, of no interest to others: its client is gone.
-    read_requests(conn, &connection, &desk, &disks, share, is_brief).await.unwrap_or_default();
+    read_requests(conn, &connection, &desk, &disks, share).await.unwrap_or_default();
     connection.outbound.close();
     if !desk.is_over() {
         desk.turn(|shell| shell.disconnected(conn));
@@ -83,9 +75,8 @@ async fn read_requests(
     desk: &Desk,
     disks: &Disks,
     mut share: Share,
-    is_brief: bool,
 ) -> io::Result<()> {
-    let outbound = &connection.outbound;
+    let (outbound, is_brief) = (&connection.outbound, connection.is_brief);
     // The request whose directory, or whose job's project file, was read.
     let mut resolved: Option<Ready> = None;
     loop {

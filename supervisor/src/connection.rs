@@ -4,18 +4,21 @@
 //! connection is known to its task alone. The one request that is taken while its directory is looked up stays here as the
 //! line that it was.
 
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Unsent};
 use crate::sys::wire::Wire;
+use crate::upgrade::Bytes;
 use gob_core::ConnId;
 use gob_protocol::envelope::{frame_too_long, parse_request};
 use gob_protocol::limits::MAX_REQUEST_BYTES;
 use gob_protocol::{Framer, Incoming, Rejected, Request};
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::task::{Poll, ready};
+use tokio::task::AbortHandle;
 
 /// Bytes taken by one read.
 const READ_BYTES: usize = 64 * 1024;
@@ -28,6 +31,10 @@ pub(crate) struct Connection {
     pub(crate) wire: Wire,
     pub(crate) outbound: Outbound,
     inbound: RefCell<Inbound>,
+    /// It is beyond the bound of connections.
+    pub(crate) is_brief: bool,
+    /// The task that drives it.
+    task: RefCell<Option<AbortHandle>>,
 }
 
 /// The bytes of a client.
@@ -47,21 +54,55 @@ pub(crate) enum Taken {
     NamesWorker(Incoming),
 }
 
-/// The bytes of a connection that another process would have to go on with.
-#[derive(Debug, PartialEq, Eq)]
+/// The bytes of a connection, for another program that goes on with it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
     /// Requests that were not taken, and the beginning of the next one.
-    pub(crate) unread: Vec<u8>,
+    unread: Bytes,
     /// They begin within a line that is too long, of which the rest is dropped.
-    pub(crate) drops_line: bool,
-    /// Answers and events, of which the first may have been sent in part.
-    pub(crate) unsent: Vec<u8>,
+    drops_line: bool,
+    /// Answers and events.
+    unsent: Unsent,
+    is_brief: bool,
 }
 
 impl Connection {
-    pub(crate) fn new(wire: Wire) -> Self {
+    pub(crate) fn new(wire: Wire, is_brief: bool) -> Self {
         let inbound = Inbound { framer: Framer::of_requests(MAX_REQUEST_BYTES), resolving: None };
-        Self { wire, outbound: Outbound::new(), inbound: RefCell::new(inbound) }
+        let (outbound, inbound) = (Outbound::new(), RefCell::new(inbound));
+        Self { wire, outbound, inbound, is_brief, task: RefCell::default() }
+    }
+
+    /// Goes on where another program came to rest.
+    pub(crate) fn resume(wire: Wire, pending: Pending) -> Self {
+        let Pending { unread, drops_line, unsent, is_brief } = pending;
+        let inbound = RefCell::new(Inbound::behind(&unread.0, drops_line));
+        Self { wire, outbound: Outbound::resume(unsent), inbound, is_brief, task: RefCell::default() }
+    }
+
+    /// Notes the task that drives it from now on.
+    pub(crate) fn is_driven_by(&self, task: AbortHandle) {
+        *self.task.borrow_mut() = Some(task);
+    }
+
+    /// Ends the task that drives it; nothing more is read.
+    pub(crate) fn rest(&self) {
+        self.task.borrow().iter().for_each(AbortHandle::abort);
+    }
+
+    /// Returns whether no task drives it.
+    pub(crate) fn rests(&self) -> bool {
+        self.task.borrow().as_ref().is_none_or(AbortHandle::is_finished)
+    }
+
+    /// Has the request be read again whose directory was being looked up when its task ended.
+    pub(crate) fn rewind(&self) {
+        let inbound = &mut *self.inbound.borrow_mut();
+        if inbound.resolving.is_some() {
+            let (unread, drops_line) = inbound.unread();
+            *inbound = Inbound::behind(&unread, drops_line);
+            self.outbound.unasked();
+        }
     }
 
     /// Reads once; true at the end of the stream. Cancel safe.
@@ -130,18 +171,31 @@ impl Connection {
         framer.held_bytes()
     }
 
-    /// Returns the bytes that nobody has dealt with.
-    #[cfg_attr(not(test), expect(dead_code, reason = "an upgrade hands them over"))]
+    /// Returns the bytes that nobody has dealt with. Its task must have ended.
     pub(crate) fn pending(&self) -> Pending {
-        let Inbound { framer, resolving } = &*self.inbound.borrow();
+        let (unread, drops_line) = self.inbound.borrow().unread();
+        let (unread, unsent) = (Bytes(unread), self.outbound.hand_over());
+        Pending { unread, drops_line, unsent, is_brief: self.is_brief }
+    }
+}
+
+impl Inbound {
+    fn behind(unread: &[u8], drops_line: bool) -> Self {
+        let mut framer = Framer::of_requests(MAX_REQUEST_BYTES).within_dropped_line(drops_line);
+        framer.extend(unread);
+        Self { framer, resolving: None }
+    }
+
+    /// Returns the bytes that were not taken, and whether they begin within a line that is dropped.
+    fn unread(&self) -> (Vec<u8>, bool) {
         let mut unread = Vec::new();
-        if let Some(line) = resolving {
+        if let Some(line) = &self.resolving {
             unread.extend_from_slice(line);
             unread.push(b'\n');
         }
-        let (rest, drops_line) = framer.unread();
+        let (rest, drops_line) = self.framer.unread();
         unread.extend_from_slice(rest);
-        Pending { unread, drops_line, unsent: self.outbound.unsent() }
+        (unread, drops_line)
     }
 }
 
@@ -183,7 +237,7 @@ mod tests {
         let (client, server) = UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
         let stream = tokio::net::UnixStream::from_std(server).unwrap();
-        let connection = Rc::new(Connection::new(Wire::new(stream).unwrap()));
+        let connection = Rc::new(Connection::new(Wire::new(stream).unwrap(), false));
         (HashMap::from([(ConnId(1), Rc::clone(&connection))]), connection, client)
     }
 
@@ -195,7 +249,8 @@ mod tests {
     fn every_byte_that_was_read_and_not_taken_is_found_in_the_table() {
         on_runtime(async {
             let (table, connection, mut client) = connected();
-            let unread = |table: &Connections| String::from_utf8(table[&ConnId(1)].pending().unread).unwrap();
+            let unread =
+                |table: &Connections| String::from_utf8(table[&ConnId(1)].pending().unread.0).unwrap();
             client.write_all(format!("{PING}{START}{PING}{BEGIN}").as_bytes()).unwrap();
             assert!(!connection.read().await.unwrap());
             assert_eq!(unread(&table), format!("{PING}{START}{PING}{BEGIN}"));
@@ -242,7 +297,8 @@ mod tests {
                 }
             }
             assert!(connection.flush(), "the socket takes a part");
-            let unsent = table[&ConnId(1)].pending().unsent;
+            let unsent = table[&ConnId(1)].pending().unsent.chunks;
+            let unsent: Vec<u8> = unsent.into_iter().flat_map(|chunk| chunk.bytes.0).collect();
             assert_eq!(unsent.len(), connection.outbound.bytes());
             let all = frames.concat();
             let mut sent = vec![0; all.len() - unsent.len()];

@@ -36,7 +36,7 @@ impl Desk {
         shell.begin_sweeps();
         shell.flush();
         shell.note_changes();
-        if shell.exit.is_some() || shell.next_wake() != before {
+        if shell.is_called_away() || shell.next_wake() != before {
             self.0.stirred.notify_one();
         }
         self.0.broken.set(false);

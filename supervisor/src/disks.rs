@@ -56,6 +56,8 @@ struct State {
     threads: usize,
     /// The number of those that have not asked for work yet.
     starting: usize,
+    /// No thread waits for work.
+    rests: bool,
     idle: usize,
     number: u64,
 }
@@ -205,6 +207,27 @@ impl Disks {
         })
     }
 
+    /// Has no thread wait for work, so that all end once there is none, or has one wait again.
+    pub(crate) fn rest(&self, rests: bool) {
+        self.0.lock().rests = rests;
+        self.0.bell.notify_all();
+    }
+
+    /// Returns whether nothing is done or waits to be done, and no thread waits for work.
+    pub(crate) fn rests(&self) -> bool {
+        self.get_on();
+        let state = self.0.lock();
+        state.threads == 0 && state.waiting.is_empty()
+    }
+
+    /// Returns the operation that has taken longest so far.
+    pub(crate) fn longest(&self) -> Option<Silent> {
+        let state = self.0.lock();
+        let running = state.running.iter().map(|running| running.at.silent());
+        let waiting = state.waiting.front().map(|work| work.at.silent());
+        running.chain(waiting).next()
+    }
+
     /// Adds a thread where the present ones are stuck.
     fn get_on(&self) {
         let state = self.0.lock();
@@ -247,11 +270,12 @@ impl Shared {
         loop {
             self.work();
             let mut state = self.lock();
-            if state.idle > 0 {
+            let has_more = state.next(self.mounts).is_some();
+            if state.idle > 0 || (state.rests && !has_more) {
                 state.threads -= 1;
                 return;
             }
-            if state.next(self.mounts).is_none() {
+            if !has_more {
                 state.idle += 1;
                 let mut state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.idle -= 1;

@@ -5,6 +5,7 @@ use gob_host::lock_file;
 use gob_protocol::Name;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -12,7 +13,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The socket's name in the runtime directory.
 pub(crate) const SOCKET: &str = "daemon.sock";
@@ -38,8 +39,26 @@ pub(crate) fn below(dir: &File, name: &str) -> PathBuf {
 
 /// The identity of a file: device, inode and birth. Inodes are used again once a file is gone, births are
 /// not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "IdentityState", into = "IdentityState")]
 pub(crate) struct Identity(u64, u64, Option<SystemTime>);
+
+/// An identity as data: the birth is counted from the Unix epoch.
+#[derive(Serialize, Deserialize)]
+struct IdentityState(u64, u64, Option<(u64, u32)>);
+
+impl From<Identity> for IdentityState {
+    fn from(Identity(dev, ino, born): Identity) -> Self {
+        let born = born.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        Self(dev, ino, born.map(|since| (since.as_secs(), since.subsec_nanos())))
+    }
+}
+
+impl From<IdentityState> for Identity {
+    fn from(IdentityState(dev, ino, born): IdentityState) -> Self {
+        Self(dev, ino, born.map(|(secs, nanos)| SystemTime::UNIX_EPOCH + Duration::new(secs, nanos)))
+    }
+}
 
 impl Identity {
     fn of(found: &Metadata) -> Self {
@@ -219,7 +238,6 @@ mod tests {
     use crate::scratch::Scratch;
     use nix::sys::socket::{Backlog, bind, listen};
     use std::sync::mpsc;
-    use std::time::Duration;
 
     /// Binds a socket of this kind, with the shortest possible queue if it listens.
     fn bound(path: &Path, kind: SockType, listens: bool) -> std::os::fd::OwnedFd {

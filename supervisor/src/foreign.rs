@@ -14,12 +14,15 @@ use crate::disks::Disks;
 use crate::mailbox::Post;
 use crate::sys::process;
 use crate::sys::tag::Life;
+use crate::upgrade::{Fd, Inherited, Named, Unfit};
 use examine::Looker;
 use gob_core::{ExaminePlan, Examined, Orphan, RunKey};
 use gob_protocol::Name;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -42,8 +45,20 @@ pub(crate) struct Foreign {
     looker: Looker,
     /// Handles of holders, opened before the process was found to hold anything.
     handles: HashMap<Name, (i32, OwnedFd)>,
-    following: HashMap<Name, JoinHandle<()>>,
+    following: HashMap<Name, Following>,
 }
+
+/// A holder that is followed to its end.
+struct Following {
+    pid: i32,
+    /// Gone with the task.
+    handle: Weak<OwnedFd>,
+    task: JoinHandle<()>,
+}
+
+/// The handles of holders, as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ForeignState(Vec<(Name, i32, Fd)>);
 
 impl Foreign {
     /// Results go to `found`. Processes of this supervisor's `life` are not foreign.
@@ -80,14 +95,41 @@ impl Foreign {
     /// Reports the end of a holder.
     pub(crate) fn follow(&mut self, name: Name, pid: i32) {
         let handle = self.handles.remove(&name).filter(|(of, _)| *of == pid).map(|(_, handle)| handle);
+        let handle = handle.or_else(|| process::pidfd_open(pid).ok()).map(Rc::new);
+        let kept = handle.as_ref().map(Rc::downgrade).unwrap_or_default();
         let (found, told) = (self.found.clone(), name.clone());
         let task = tokio::task::spawn_local(async move {
             until_gone(pid, handle).await;
             found.send(Found::HolderGone { name: told, pid }).await;
         });
-        if let Some(older) = self.following.insert(name, task) {
-            older.abort();
+        if let Some(older) = self.following.insert(name, Following { pid, handle: kept, task }) {
+            older.task.abort();
         }
+    }
+
+    /// Returns the handles of all holders, for another program that is told to follow them.
+    pub(crate) fn hand_over(&self, named: &mut Named) -> ForeignState {
+        let held = self.handles.iter().map(|(name, (pid, handle))| (name, *pid, handle));
+        let followed = self.following.iter();
+        let followed =
+            followed.filter_map(|(name, following)| Some((name, following.pid, following.handle.upgrade()?)));
+        let followed = followed.map(|(name, pid, handle)| (name.clone(), pid, named.name(&*handle)));
+        let mut all: Vec<_> = followed.collect();
+        all.extend(held.map(|(name, pid, handle)| (name.clone(), pid, named.name(handle))));
+        ForeignState(all)
+    }
+
+    /// Takes the handles of another program.
+    pub(crate) fn resume(
+        &mut self,
+        ForeignState(all): ForeignState,
+        inherited: &mut Inherited,
+    ) -> Result<(), Unfit> {
+        for (name, pid, handle) in all {
+            let handle = inherited.take(handle)?;
+            self.handles.insert(name, (pid, handle));
+        }
+        Ok(())
     }
 }
 
@@ -104,8 +146,9 @@ impl From<Examined> for Sighting {
 }
 
 /// Waits until a process is gone. An open handle can't mean another process of the same pid.
-async fn until_gone(pid: i32, handle: Option<OwnedFd>) {
-    let mut handle = handle.map_or_else(|| process::pidfd_open(pid), Ok);
+async fn until_gone(pid: i32, handle: Option<Rc<OwnedFd>>) {
+    let open = || process::pidfd_open(pid).map(Rc::new);
+    let mut handle = handle.map_or_else(open, Ok);
     loop {
         let ended = match &handle {
             Ok(handle) => process::ended(handle).await,
@@ -118,6 +161,6 @@ async fn until_gone(pid: i32, handle: Option<OwnedFd>) {
         }
         // For example, no descriptor was free.
         tokio::time::sleep(AGAIN).await;
-        handle = handle.or_else(|_| process::pidfd_open(pid));
+        handle = handle.or_else(|_| open());
     }
 }

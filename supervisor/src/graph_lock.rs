@@ -12,13 +12,16 @@ mod holder;
 use crate::beside::{Beside, NotUsed};
 use crate::claims::{Claim, Claims};
 use crate::program;
-use crate::record::{self, Served};
+use crate::record::{self, Served, ServedState};
 use crate::sys::closing::Slow;
 use crate::sys::linux::Linux;
+use crate::upgrade::{self, Fd, Inherited, Named};
+use gob_core::Claimed;
 use gob_core::{Errno, GraphLock, Holder, New, SpawnFailure, SpawnStep, Unfit};
 use gob_protocol::{Name, ProcessId};
 use holder::holder;
 use nix::fcntl::OFlag;
+use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -43,7 +46,7 @@ pub(crate) struct HeldLock {
     /// The lock of the graph's directory, where gob would give that directory another name.
     second: Option<Second>,
     /// The claim on the graph's directory.
-    _claim: Option<Claim>,
+    claim: Option<Claim>,
     /// The record beside the graph.
     served: Served,
 }
@@ -53,6 +56,23 @@ pub(crate) struct HeldLock {
 struct Second {
     file: File,
     slow: Option<Slow>,
+}
+
+/// A held lock as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HeldLockState {
+    file: Fd,
+    path: String,
+    second: Option<Fd>,
+    claim: Option<Claimed>,
+    served: ServedState,
+}
+
+impl HeldLockState {
+    /// Returns the place of its claim in the order of claims, in which they are to be taken in.
+    pub(crate) fn order(&self) -> u64 {
+        self.claim.as_ref().map_or(0, Claimed::number)
+    }
 }
 
 /// The reason why a graph's lock was not taken.
@@ -72,6 +92,32 @@ impl From<SpawnFailure> for NoLock {
 }
 
 impl HeldLock {
+    /// Returns what another program needs to hold it.
+    pub(crate) fn hand_over(&self, named: &mut Named) -> HeldLockState {
+        HeldLockState {
+            file: named.name(&self.file),
+            path: self.path.clone(),
+            second: self.second.as_ref().map(|second| named.name(&second.file)),
+            claim: self.claim.as_ref().map(|claim| claim.claimed().clone()),
+            served: self.served.hand_over(),
+        }
+    }
+
+    /// Holds a lock that another program took.
+    pub(crate) fn resume(
+        state: HeldLockState,
+        claims: &Claims,
+        inherited: &mut Inherited,
+    ) -> Result<Self, upgrade::Unfit> {
+        let HeldLockState { file, path, second, claim, served } = state;
+        let file = File::from(inherited.take(file)?);
+        let slow = Slow::of(file.as_fd());
+        let second = second.map(|fd| inherited.take(fd)).transpose()?.map(File::from);
+        let second = second.map(|file| Second { slow: Slow::of(file.as_fd()), file });
+        let claim = claim.map(|claimed| claims.resume(claimed));
+        Ok(Self { file, path, slow, second, claim, served: Served::resume(served) })
+    }
+
     /// Takes the lock without waiting. Its file and private directories on the way are made where they are
     /// missing.
     pub(crate) fn take(lock: &GraphLock) -> Result<Self, NoLock> {
@@ -95,7 +141,7 @@ impl HeldLock {
                             served,
                             slow,
                             second: None,
-                            _claim: None,
+                            claim: None,
                         });
                     }
                     // The file was replaced meanwhile: a lock on a file without a name excludes no other
@@ -114,7 +160,7 @@ impl HeldLock {
         let claim = claims.claim(worker, lock.keep.record.data.dir(), &lock.path).map_err(NoLock::Unfit)?;
         let held = Self::take(lock)?;
         let second = lock_of_real(&claim, lock)?;
-        Ok(Self { second, _claim: Some(claim), ..held })
+        Ok(Self { second, claim: Some(claim), ..held })
     }
 
     /// Returns the path of its file.

@@ -15,12 +15,13 @@ mod held;
 mod site;
 mod watch;
 
-pub(crate) use site::Mended;
+pub(crate) use site::{Mended, SiteState};
 
 use crate::boot::Boot;
 use crate::disks::Disks;
 use crate::files::{self, Identity};
 use crate::mailbox::Post;
+use crate::upgrade::{Inherited, Named, Unfit};
 use gob_core::Lost;
 use held::Held;
 use site::Site;
@@ -65,8 +66,9 @@ pub(crate) struct Published {
 /// The running healer.
 pub(crate) struct Healer {
     /// Its drop tells the healer to end.
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<Option<Watcher>>>,
+    site: Arc<Mutex<Site>>,
 }
 
 impl Healer {
@@ -92,16 +94,64 @@ impl Healer {
             logs: Identity::at(&boot.log_dir()).ok(),
             sockets: Identity::at(gob_core::sockets_dir(&boot.paths.runtime_dir).as_ref()).ok(),
         };
+        Self::with(site, disks, to_accept, to_loop)
+    }
+
+    fn with(site: Site, disks: Disks, to_accept: mpsc::Sender<UnixListener>, to_loop: Post<News>) -> Self {
         let (stop, stopped) = oneshot::channel();
         let site = Arc::new(Mutex::new(site));
-        let watcher = Watcher { site, disks, watch: None, to_accept, to_loop, told: Vec::new() };
-        Self { stop, task: tokio::task::spawn_local(watcher.run(stopped)) }
+        let of = Arc::clone(&site);
+        let watcher = Watcher { site: of, disks, watch: None, to_accept, to_loop, told: Vec::new() };
+        Self { stop: Some(stop), task: Some(tokio::task::spawn_local(watcher.run(stopped))), site }
+    }
+
+    /// Heals what another program healed.
+    pub(crate) fn resume(
+        state: SiteState,
+        boot: &Boot,
+        disks: Disks,
+        to_accept: mpsc::Sender<UnixListener>,
+        to_loop: Post<News>,
+        inherited: &mut Inherited,
+    ) -> Result<Self, Unfit> {
+        Ok(Self::with(Site::resume(state, boot, inherited)?, disks, to_accept, to_loop))
+    }
+
+    /// Has the healer rest as soon as a check in progress is through.
+    pub(crate) fn rest(&mut self) {
+        self.stop = None;
+    }
+
+    /// Returns whether the healer rests.
+    pub(crate) fn rests(&self) -> bool {
+        self.task.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Returns what another program needs to go on with it. The healer must rest.
+    pub(crate) fn hand_over(&self, named: &mut Named) -> SiteState {
+        self.site.lock().unwrap_or_else(PoisonError::into_inner).hand_over(named)
+    }
+
+    /// Heals again. New sockets go to `to_accept`.
+    pub(crate) fn go_on(&mut self, to_accept: mpsc::Sender<UnixListener>) {
+        let (stop, stopped) = oneshot::channel();
+        let before = self.task.take();
+        self.task = Some(tokio::task::spawn_local(async move {
+            let watcher = match before {
+                // A panic is in the log.
+                Some(before) => before.await.ok().flatten()?,
+                None => return None,
+            };
+            Watcher { to_accept, ..watcher }.run(stopped).await
+        }));
+        self.stop = Some(stop);
     }
 
     /// Stops the healer, so that files removed from now on stay away.
     pub(crate) async fn stop(self) {
         drop(self.stop);
-        if tokio::time::timeout(LAST_LOOK, self.task).await.is_err() {
+        let Some(task) = self.task else { return };
+        if tokio::time::timeout(LAST_LOOK, task).await.is_err() {
             tracing::warn!("the disk does not answer; files may be left that say there is a supervisor");
         }
     }
@@ -119,19 +169,19 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+    async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Option<Self> {
         let (mut due, mut retry) = (Instant::now() + FIRST, RETRY.0);
         loop {
             tokio::select! {
                 biased;
-                _ = &mut stopped => return,
+                _ = &mut stopped => return Some(self),
                 () = self.changed() => {
                     if !self.hear().await {
                         continue;
                     }
                     // A stop need not wait out the moment; nothing is begun in it.
                     if tokio::time::timeout(GATHER, &mut stopped).await.is_ok() {
-                        return;
+                        return Some(self);
                     }
                 }
                 () = tokio::time::sleep_until(due) => {}

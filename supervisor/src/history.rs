@@ -11,7 +11,7 @@ use gob_core::{Input, NoAnswer, Question, Recorded, Stored};
 use gob_protocol::Timestamp;
 use gob_protocol::answer::RunsData;
 use gob_protocol::view::HistoryStatus;
-use gob_store::{Answer, Handle, Record, Settings, Store, StoreError, Told};
+use gob_store::{Answer, Handle, Record, Settings, Store, StoreError, StoreState, Told};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +93,26 @@ impl History {
     pub(crate) fn set_bounds(&self, bounds: Bounds, keep_finished_ms: u64) {
         let keep = Duration::from_millis(bounds.keep_ms);
         self.store.set_bounds(bounds.keep_runs, keep, Duration::from_millis(keep_finished_ms));
+    }
+
+    /// Has the store close its file and end its thread as soon as nothing is to be done, or only after a while.
+    pub(crate) fn rest(&self, rests: bool) {
+        self.store.hurry(rests);
+    }
+
+    /// Returns whether the store has no thread.
+    pub(crate) fn rests(&self) -> bool {
+        !self.store.is_running()
+    }
+
+    /// Returns what another program needs to go on with it.
+    pub(crate) fn hand_over(&self) -> StoreState {
+        self.store.hand_over()
+    }
+
+    /// Goes on with what another program has left.
+    pub(crate) fn resume(&self, state: &StoreState) {
+        self.store.resume(state);
     }
 
     /// Returns the state of the store, for `status`.

@@ -13,7 +13,8 @@ mod file;
 
 use crate::disks::Disks;
 use crate::sys::tag::Tag;
-use file::JournalFile;
+use crate::upgrade::{Bytes, Inherited, Named, Unfit};
+use file::{JournalFile, JournalFileState};
 use gob_core::RunKey;
 use gob_protocol::{Name, ProcessId};
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,7 @@ struct Ended {
 }
 
 /// The records of earlier supervisors of this boot.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Past {
     /// The last of them recorded at its end that nothing was left.
     pub(crate) ended_in_order: bool,
@@ -85,6 +86,15 @@ pub(crate) struct Past {
     pub(crate) instances: Vec<Instance>,
     /// The leaders of their runs.
     pub(crate) leaders: Vec<Leader>,
+}
+
+/// The journal as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct JournalState {
+    head: Bytes,
+    bytes: usize,
+    failures: u64,
+    file: JournalFileState,
 }
 
 /// The journal of this supervisor.
@@ -120,6 +130,27 @@ impl Journal {
         self.head.splice(0..0, text(&past));
         self.bytes = self.head.len();
         self.file.lock().unwrap_or_else(PoisonError::into_inner).replace(&self.head);
+    }
+
+    /// Returns what another program needs to go on with it. Nothing may wait to be written.
+    pub(crate) fn hand_over(&self, named: &mut Named) -> JournalState {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner).hand_over(named);
+        let failures = self.failures.load(Ordering::Relaxed);
+        JournalState { head: Bytes(self.head.clone()), bytes: self.bytes, failures, file }
+    }
+
+    /// Appends where another program has.
+    pub(crate) fn resume(
+        state: JournalState,
+        state_dir: &Path,
+        disks: Disks,
+        inherited: &mut Inherited,
+    ) -> Result<Self, Unfit> {
+        let JournalState { head, bytes, failures, file } = state;
+        let failures = Arc::new(AtomicU64::new(failures));
+        let file = JournalFile::resume(file, state_dir.join(JOURNAL), Arc::clone(&failures), inherited)?;
+        let (file, waiting) = (Arc::new(Mutex::new(file)), Arc::default());
+        Ok(Self { file, disks, head: head.0, bytes, waiting, failures })
     }
 
     /// Returns the number of failed writes, now and later on (PROTOCOL 9).

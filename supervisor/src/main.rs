@@ -27,6 +27,12 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(fd) = args.tries_state() {
+        return match gob_supervisor::try_state(fd, &mut io::stdout()) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        };
+    }
     if !args.from_keeper() {
         let e = become_keeper();
         writeln!(out, "error: cannot run gob-keeper: {e}\nhint: it belongs beside gobd, or into GOB_LIBEXEC")

@@ -54,6 +54,16 @@ impl Mark {
         mark
     }
 
+    /// Returns it as a number, for another program.
+    pub(crate) fn hand_over(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Goes on with a mark that another program kept.
+    pub(crate) fn resume(&self, number: u64) {
+        self.number.store(number, Ordering::Relaxed);
+    }
+
     pub(crate) fn get(&self) -> LocksMark {
         match self.number.load(Ordering::Relaxed) {
             0 => LocksMark::Missing,

@@ -5,7 +5,9 @@
 //! bounded: unanswered requests and queued bytes stop the reading, the core bounds the events.
 
 use crate::sys::wire::Wire;
+use crate::upgrade::Bytes;
 use gob_protocol::limits::MAX_UNANSWERED;
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -49,6 +51,22 @@ impl Chunk {
             Self::Event(bytes) => bytes,
         }
     }
+}
+
+/// A queue as data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unsent {
+    pub(crate) chunks: Vec<UnsentChunk>,
+    unanswered: usize,
+    written: u32,
+    at_end: bool,
+}
+
+/// Whole frames, of which the first one of all may have been sent in part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UnsentChunk {
+    is_event: bool,
+    pub(crate) bytes: Bytes,
 }
 
 /// Wakes the one task that drives a connection. It is cheaper than what tokio has for any number of tasks and threads, and is
@@ -230,11 +248,50 @@ impl Outbound {
         false
     }
 
-    /// Returns the bytes that the kernel has not taken.
-    pub(crate) fn unsent(&self) -> Vec<u8> {
+    /// Returns the frames that the kernel has not taken, or not whole, and the counts of the others.
+    pub(crate) fn hand_over(&self) -> Unsent {
         let queue = self.queue.borrow();
-        let all = queue.iter().flat_map(Chunk::bytes).skip(self.offset.get());
-        all.copied().collect()
+        let mut chunks: Vec<UnsentChunk> = queue
+            .iter()
+            .map(|chunk| UnsentChunk {
+                is_event: matches!(chunk, Chunk::Event(_)),
+                bytes: Bytes(chunk.bytes().to_vec()),
+            })
+            .collect();
+        if let Some(first) = chunks.first_mut() {
+            first.bytes.0.drain(..self.offset.get());
+        }
+        Unsent {
+            chunks,
+            unanswered: self.unanswered.get(),
+            written: self.written.get(),
+            at_end: self.at_end.get(),
+        }
+    }
+
+    /// Goes on with the queue of another program.
+    pub(crate) fn resume(unsent: Unsent) -> Self {
+        let Unsent { chunks, unanswered, written, at_end } = unsent;
+        let bytes = chunks.iter().map(|chunk| chunk.bytes.0.len()).sum();
+        let chunks =
+            chunks.into_iter().map(
+                |UnsentChunk { is_event, bytes: Bytes(bytes) }| {
+                    if is_event { Chunk::Event(bytes.into()) } else { Chunk::Own(bytes) }
+                },
+            );
+        Self {
+            queue: RefCell::new(chunks.collect()),
+            bytes: Cell::new(bytes),
+            unanswered: Cell::new(unanswered),
+            written: Cell::new(written),
+            at_end: Cell::new(at_end),
+            ..Self::new()
+        }
+    }
+
+    /// Takes a request back that was noted, and is read again.
+    pub(crate) fn unasked(&self) {
+        self.unanswered.set(self.unanswered.get().saturating_sub(1));
     }
 
     /// Returns the event frames written since the last report, once they fill a lot.

@@ -24,6 +24,7 @@ mod pattern;
 mod pipe;
 mod poller;
 mod reports;
+mod rest;
 mod rotation;
 mod run_log;
 mod stall;
@@ -34,22 +35,24 @@ mod watch;
 mod writer;
 
 pub(crate) use pattern::Pattern;
-pub(crate) use tap::Tap;
+pub(crate) use rest::OutputState;
+pub(crate) use tap::{Tap, TapState};
 pub(crate) use watch::{Watch, Watches};
 
 use crate::mailbox::Post;
-use crate::sys::sched::let_others_finish;
-use crate::sys::spawn::block_signals;
+use drain::Drain;
 use exchange::Exchange;
 use gob_core::RunKey;
 use gob_protocol::Name;
 use gob_protocol::handshake::{Handshake, HandshakeError};
+use rest::Thread;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use writer::Logs;
 
 /// Bytes of one run that may wait for the disk.
 const RUN_BACKLOG: usize = 1 << 20;
@@ -57,8 +60,6 @@ const RUN_BACKLOG: usize = 1 << 20;
 const MAX_BATCHES: usize = 32;
 /// Time without progress after which the disk counts as hung.
 const STALL: Duration = Duration::from_secs(1);
-/// The threads read and write; nothing in them recurses.
-const STACK_BYTES: usize = 256 * 1024;
 
 /// Limits of the logs.
 #[derive(Debug, Clone)]
@@ -118,15 +119,19 @@ enum Command {
     Forget(Name),
     FindAgain,
     Flush(mpsc::SyncSender<()>),
+    Rest,
+    GoOn,
     Stop,
 }
 
 /// The loop's handle. The threads end when it is dropped.
-#[derive(Debug)]
 pub(crate) struct Output {
     // Unbounded, because the loop must not wait; it holds at most a few commands per worker.
     commands: mpsc::Sender<Command>,
     exchange: Arc<Exchange>,
+    config: OutputConfig,
+    drain: Thread<Option<Box<Drain>>>,
+    writer: Thread<Logs>,
 }
 
 impl Output {
@@ -138,19 +143,20 @@ impl Output {
     pub(crate) fn start(config: OutputConfig, to_main: Post<FromOutput>) -> io::Result<Self> {
         let exchange = Arc::new(Exchange::new()?);
         let (commands, orders) = mpsc::channel();
-        let drain = drain::Drain::new(Arc::clone(&exchange), orders, to_main)?;
-        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
-        let output = Self { commands, exchange: Arc::clone(&exchange) };
-        drop(thread("output-drain").spawn(move || {
-            block_signals();
-            let_others_finish();
-            drain.run();
-        })?);
-        drop(thread("output-writer").spawn(move || {
-            block_signals();
-            let_others_finish();
-            writer::Writer::new(config, exchange).run();
-        })?);
+        let drain = Drain::new(Arc::clone(&exchange), orders, to_main)?;
+        Self::begin(config, exchange, commands, Box::new(drain), Logs::new())
+    }
+
+    fn begin(
+        config: OutputConfig,
+        exchange: Arc<Exchange>,
+        commands: mpsc::Sender<Command>,
+        drain: Box<Drain>,
+        logs: Logs,
+    ) -> io::Result<Self> {
+        let (drain, writer) = (Thread::Ended(Some(drain)), Thread::Ended(logs));
+        let mut output = Self { commands, exchange, config, drain, writer };
+        output.run()?;
         Ok(output)
     }
 

@@ -14,19 +14,22 @@ mod probe;
 pub(crate) mod sockets;
 
 pub(crate) use listeners::Wanted;
-pub(crate) use ports::{NoPort, Ports, with_port};
+pub(crate) use ports::{NoPort, Ports, PortsState, with_port};
 pub(crate) use probe::Look;
 pub(crate) use sockets::Tree;
 
 use crate::disks::Disks;
 use crate::mailbox::Post;
 use crate::program;
+use crate::upgrade::{Fd, Inherited, Named, Unfit};
 use gob_core::{Answered, Miss, Missed, Note, PortsSeen, RunKey};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
-use std::collections::{HashMap, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::os::unix::net::UnixDatagram;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -64,8 +67,32 @@ pub(crate) struct Readiness {
     looks: sockets::Looks,
     lookout: lookout::Lookout,
     probes: HashMap<RunKey, JoinHandle<()>>,
-    /// The tasks that listen for notifications: on the present socket, and on the one before it.
-    listeners: VecDeque<JoinHandle<()>>,
+    /// The listeners for notifications: on the present socket, and on the one before it.
+    listeners: VecDeque<Listener>,
+    /// Runs that are ready, and of which it is looked where they listen.
+    locating: BTreeMap<RunKey, Handshake>,
+}
+
+/// A socket for notifications, and the task that listens on it.
+struct Listener {
+    heard: Rc<notify::Heard>,
+    task: JoinHandle<()>,
+}
+
+/// What goes on about readiness, as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReadinessState {
+    /// The sockets for notifications, the present one first.
+    sockets: Vec<Fd>,
+    locating: Vec<(RunKey, Located)>,
+}
+
+/// The handshake of a run that reported its port alone.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Located {
+    version: Option<String>,
+    endpoint: Option<String>,
+    meta: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A deleted socket is listened to until its successor is deleted too: processes that connected to it may
@@ -77,16 +104,68 @@ impl Readiness {
     pub(crate) fn new(found: Post<Found>, disks: Disks) -> Self {
         let looks = sockets::Looks::new(disks);
         let lookout = lookout::Lookout::new();
-        Self { found, looks, lookout, probes: HashMap::new(), listeners: VecDeque::new() }
+        let (listeners, locating) = (VecDeque::new(), BTreeMap::new());
+        Self { found, looks, lookout, probes: HashMap::new(), listeners, locating }
     }
 
     /// Listens for notifications on this socket, which does not block.
     pub(crate) fn listen(&mut self, socket: UnixDatagram) -> io::Result<()> {
-        let socket = tokio::net::UnixDatagram::from_std(socket)?;
-        let listener = tokio::task::spawn_local(notify::listen(socket, self.found.clone()));
-        self.listeners.push_front(listener);
-        self.listeners.drain(LISTENERS.min(self.listeners.len())..).for_each(|old| old.abort());
+        let heard = Rc::new(notify::Heard::on(socket)?);
+        let task = tokio::task::spawn_local(notify::listen(Rc::clone(&heard), self.found.clone()));
+        self.listeners.push_front(Listener { heard, task });
+        self.listeners.drain(LISTENERS.min(self.listeners.len())..).for_each(|old| old.task.abort());
         Ok(())
+    }
+
+    /// Ends the listening, unless a message that was received waits for room in the loop's queue; false then.
+    pub(crate) fn rest(&self) -> bool {
+        let rests = self.listeners.iter().all(|listener| !listener.heard.is_telling());
+        if rests {
+            self.listeners.iter().for_each(|listener| listener.task.abort());
+        }
+        rests
+    }
+
+    /// Listens again.
+    pub(crate) fn go_on(&mut self) {
+        for listener in &mut self.listeners {
+            // The task may not have been told to end.
+            listener.task.abort();
+            let heard = Rc::clone(&listener.heard);
+            listener.task = tokio::task::spawn_local(notify::listen(heard, self.found.clone()));
+        }
+    }
+
+    /// Returns what another program needs to go on with it; probes are begun anew.
+    pub(crate) fn hand_over(&self, named: &mut Named) -> ReadinessState {
+        let located = |handshake: &Handshake| {
+            let Handshake { version, endpoint, by_port: _, meta } = handshake.clone();
+            Located { version, endpoint, meta }
+        };
+        ReadinessState {
+            sockets: self.listeners.iter().map(|listener| named.name(&*listener.heard)).collect(),
+            locating: self
+                .locating
+                .iter()
+                .map(|(key, handshake)| (key.clone(), located(handshake)))
+                .collect(),
+        }
+    }
+
+    /// Listens where another program did. Returns the runs that it was looking for.
+    pub(crate) fn resume(
+        &mut self,
+        state: ReadinessState,
+        inherited: &mut Inherited,
+    ) -> Result<Vec<(RunKey, Handshake)>, Unfit> {
+        // The present one last: each comes before those that are there.
+        for socket in state.sockets.into_iter().rev() {
+            self.listen(inherited.take(socket)?.into())?;
+        }
+        let located = state.locating.into_iter().map(|(key, Located { version, endpoint, meta })| {
+            (key, Handshake { version, endpoint, by_port: true, meta })
+        });
+        Ok(located.collect())
     }
 
     /// Probes a run once, unless [`Readiness::end_probe`] comes first. Processes of the run carry the tag.
@@ -103,12 +182,18 @@ impl Readiness {
 
     /// Finds the address of the loopback interface on which a run listens that reported its port alone; it is
     /// ready already.
-    pub(crate) fn locate(&self, key: RunKey, handshake: Handshake, tree: Tree) {
+    pub(crate) fn locate(&mut self, key: RunKey, handshake: Handshake, tree: Tree) {
+        self.locating.insert(key.clone(), handshake.clone());
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
             let (handshake, ports) = probe::located(handshake, tree, &looks).await;
             found.send(Found::Ready { key, handshake, ports }).await;
         });
+    }
+
+    /// Notes that a run was located.
+    pub(crate) fn located(&mut self, key: &RunKey) {
+        self.locating.remove(key);
     }
 
     /// Looks where a run listens, after so long.

@@ -10,6 +10,7 @@ use gob_protocol::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, renameat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -31,7 +32,36 @@ pub(crate) struct Served {
     has_left: AtomicBool,
 }
 
+/// A record as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ServedState {
+    keep: Keep,
+    has_served: bool,
+    leaves: bool,
+    has_left: bool,
+}
+
 impl Served {
+    /// Returns what another program needs to go on with it.
+    pub(crate) fn hand_over(&self) -> ServedState {
+        ServedState {
+            keep: self.keep.clone(),
+            has_served: self.has_served.load(Ordering::Relaxed),
+            leaves: self.leaves.load(Ordering::Relaxed),
+            has_left: self.has_left(),
+        }
+    }
+
+    /// Goes on with a record.
+    pub(crate) fn resume(ServedState { keep, has_served, leaves, has_left }: ServedState) -> Self {
+        Self {
+            keep,
+            has_served: AtomicBool::new(has_served),
+            leaves: AtomicBool::new(leaves),
+            has_left: AtomicBool::new(has_left),
+        }
+    }
+
     pub(crate) fn new(keep: Keep) -> Self {
         Self {
             keep,

@@ -9,7 +9,7 @@ mod proof;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use follow::{Gone, Leftovers};
+pub(crate) use follow::{Gone, Leftovers, LeftoversState};
 use proof::{Proof, Reads};
 
 use crate::cgroups::Cgroups;

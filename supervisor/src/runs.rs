@@ -6,6 +6,7 @@
 
 mod begin;
 mod end;
+mod handing;
 mod kin;
 mod reach;
 mod run;
@@ -24,6 +25,7 @@ use crate::sys::table::Table;
 use crate::sys::tag::{Given, Life, Tag, Tags};
 use gob_core::{New, RunKey};
 use gob_protocol::{Exit, Receipt};
+pub(crate) use handing::RunsState;
 use kin::Kin;
 use reach::Reach;
 use run::Run;
@@ -34,6 +36,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::oneshot;
 
 /// Everything that a run has before its process.
@@ -143,6 +146,11 @@ impl<K: Kernel> Runs<K> {
     /// Returns the threads on which work is done that may wait for a disk.
     pub(crate) const fn disks(&self) -> &Disks {
         self.journal.disks()
+    }
+
+    /// Returns the number of failed writes of the journal, now and later on.
+    pub(crate) fn journal_failures(&self) -> Arc<AtomicU64> {
+        self.journal.failures()
     }
 
     /// Returns the lock of a run's graph.

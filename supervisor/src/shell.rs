@@ -11,6 +11,7 @@ mod results;
 mod saving;
 mod start;
 mod taps;
+mod upgrade;
 
 use crate::boot::Boot;
 use crate::claims::Claims;
@@ -29,7 +30,9 @@ use crate::readiness::{Look, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
+use crate::upgrade::{Candidate, Pause};
 use gob_core::{Answered, ConnId, Core, Effect, Input, LocksMark, Miss, Missed, Now, RunKey, Target};
+use gob_protocol::handshake::Handshake;
 use gob_protocol::{Data, Status, Survivor};
 use reaping::Pace;
 use std::collections::{HashMap, VecDeque};
@@ -37,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use taps::Taps;
 use tokio::sync::{mpsc, oneshot};
+pub(crate) use upgrade::{Resumed, connections};
 
 /// A year, which stands for never: the timer needs some time to wait for.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -51,6 +55,10 @@ pub(crate) enum Done {
     Saved,
     /// The history's store says something.
     Store(gob_store::Told),
+    /// The program to which the supervisor is to be upgraded is open.
+    Opened(Result<Candidate, String>),
+    /// It was tried.
+    Tried(Result<Candidate, String>),
     /// The core receives this.
     Input(Box<Input>),
 }
@@ -99,6 +107,14 @@ pub(crate) struct Shell {
     pub(crate) exit: Option<bool>,
     /// The store is not removed: it has jobs that are not finished.
     keeps_queue: bool,
+    /// The program that was tried last.
+    candidate: Option<Candidate>,
+    /// This program is to be replaced by that one.
+    is_replaced: bool,
+    /// Effects and results that were put off, while nothing is to begin.
+    paused: Option<Pause>,
+    /// Runs that are ready and not located yet, of the program before.
+    located: Vec<(RunKey, Handshake)>,
 }
 
 impl Shell {
@@ -138,6 +154,10 @@ impl Shell {
             wake: None,
             exit: None,
             keeps_queue: false,
+            candidate: None,
+            is_replaced: false,
+            paused: None,
+            located: Vec::new(),
         }
     }
 
@@ -164,7 +184,7 @@ impl Shell {
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Input> {
-        match effect {
+        match self.put_off(effect)? {
             Effect::Reply { conn, id, mut result } => {
                 if let Ok(data) = &mut result {
                     self.add_last_output(data);
@@ -234,15 +254,19 @@ impl Shell {
             }
             Effect::Forget { name } => self.forget_logs(name),
             Effect::ForgetRun(RunKey { name, run }) => self.forget_runs(vec![(name, run)]),
-            Effect::WakeAt(at) => {
-                self.wake = at.map(|ms| tokio::time::Instant::from_std(self.clock.instant(ms)));
-            }
+            Effect::WakeAt(at) => self.wake_at(at),
+            Effect::TryProgram { exe } => self.open_program(exe),
+            Effect::Replace => self.is_replaced = true,
             Effect::Exit { nuke, keeps_queue } => {
                 self.exit = Some(nuke);
                 self.keeps_queue = keeps_queue;
             }
         }
         None
+    }
+
+    fn wake_at(&mut self, at: Option<u64>) {
+        self.wake = at.map(|ms| tokio::time::Instant::from_std(self.clock.instant(ms)));
     }
 
     /// Adds what only the shell can measure.
@@ -293,6 +317,11 @@ impl Shell {
         let tree = self.runs.tree(&key)?;
         self.readiness.probe(key, look, tree);
         None
+    }
+
+    /// Returns whether the loop has something else to do than to wait for its sources.
+    pub(crate) const fn is_called_away(&self) -> bool {
+        self.exit.is_some() || self.is_replaced
     }
 
     /// Returns the tags of all runs so far.

@@ -5,6 +5,7 @@
 
 use crate::desk::Desk;
 use crate::mailbox::Happened;
+use gob_core::Input;
 use std::future::ready;
 use std::pin::Pin;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,15 +25,43 @@ pub(crate) struct Sources {
     mailbox: Receiver<Happened>,
     /// The last turn was for children that ended.
     reaped: bool,
+    /// The end was asked for while signals were kept.
+    is_asked_to_end: bool,
 }
 
 impl Sources {
     pub(crate) const fn new(signals: Signals, mailbox: Receiver<Happened>) -> Self {
-        Self { signals, mailbox, reaped: false }
+        Self { signals, mailbox, reaped: false, is_asked_to_end: false }
+    }
+
+    /// Returns a message, if there is one.
+    pub(crate) fn message(&mut self) -> Option<Happened> {
+        self.mailbox.try_recv().ok()
+    }
+
+    /// Takes the signals that have come, without a turn for each; true when one of them asks for the end, for which a turn comes
+    /// later.
+    pub(crate) async fn keep_signals(&mut self, desk: &Desk) -> bool {
+        loop {
+            let signal = tokio::select! {
+                biased;
+                signal = self.signals.asked.next() => signal,
+                () = ready(()) => return self.is_asked_to_end,
+            };
+            match signal {
+                Signalled::End => self.is_asked_to_end = true,
+                // What is begun by it may be begun again.
+                Signalled::HangUp => desk.turn(|shell| shell.input(Input::Reread)),
+                Signalled::Child => {}
+            }
+        }
     }
 
     /// Waits for the next turn; `None` after a request's turn, since the next deadline may have changed.
     pub(crate) async fn next(&mut self, desk: &Desk, mut deadline: Pin<&mut Sleep>) -> Option<Turn> {
+        if std::mem::take(&mut self.is_asked_to_end) {
+            return Some(Turn::Signal(Signalled::End));
+        }
         let more = desk.look(|shell| shell.has_more_children());
         // A worker whose children end without pause must not take all turns.
         if std::mem::take(&mut self.reaped) && (more || self.signals.child_ended().await) {

@@ -274,9 +274,8 @@ impl Context {
                 "gobctl {ours} talks to a supervisor {theirs} on {host}; they work together; install the same version on both"
             ));
         } else if theirs != ours {
-            self.note(&format!(
-                "gobctl {ours} talks to a supervisor {theirs}; they work together; gobctl daemon restart starts the installed one"
-            ));
+            let way = way_to_installed(client);
+            self.note(&format!("gobctl {ours} talks to a supervisor {theirs}; they work together; {way}"));
         }
     }
 }
@@ -306,6 +305,13 @@ pub(crate) fn needs(client: &Client, feature: &str) -> Result<(), Failure> {
     let server = client.server();
     let message =
         format!("the supervisor (gobd {}, pid {}) is older than {feature}", server.version, server.pid);
-    let hint = "gobctl daemon restart starts the installed one; it stops the workers first";
-    Err(Failure::own("unknown-request", 7, message).hint(hint))
+    Err(Failure::own("unknown-request", 7, message).hint(way_to_installed(client)))
+}
+
+/// Returns the way from a supervisor of another version to the installed one.
+fn way_to_installed(client: &Client) -> &'static str {
+    match client.has_feature("upgrade") {
+        true => "gobctl daemon upgrade goes on with the installed one",
+        false => "gobctl daemon restart starts the installed one; it stops the workers first",
+    }
 }

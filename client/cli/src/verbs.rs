@@ -124,6 +124,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &daemon::start::VERB,
     &daemon::stop::VERB,
     &daemon::restart::VERB,
+    &daemon::upgrade::VERB,
     &daemon::status::VERB,
     &daemon::logs::VERB,
     &config::NOUN,

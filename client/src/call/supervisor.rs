@@ -3,9 +3,11 @@
 use super::Call;
 use crate::pulse::Deadline;
 use gob_protocol::Request;
-use gob_protocol::answer::{EmptyData, NukeData, PingData, ReloadData, ShutdownData, SubscribeData};
+use gob_protocol::answer::{
+    EmptyData, NukeData, PingData, ReloadData, ShutdownData, SubscribeData, UpgradeData,
+};
 use gob_protocol::request::Force;
-pub use gob_protocol::request::Subscribe;
+pub use gob_protocol::request::{Subscribe, Upgrade};
 
 /// Asks whether the supervisor answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,12 @@ call!(Nuke, "nuke", NukeData, |this| Request::Nuke(Force { force: this.force }),
 });
 call!(Shutdown, "shutdown", ShutdownData, |this| Request::Shutdown(Force { force: this.force }), {
     // Every worker is stopped first.
+    fn deadline(&self) -> Deadline {
+        Deadline::WhileAlive
+    }
+});
+call!(Upgrade, "upgrade", UpgradeData, |this| Request::Upgrade(this), {
+    // The new program is tried first, and the supervisor pauses for the moment of its exec.
     fn deadline(&self) -> Deadline {
         Deadline::WhileAlive
     }

@@ -90,6 +90,26 @@ pub struct ShutdownData {
     pub stopped: Vec<Name>,
 }
 
+/// A program of the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Program {
+    /// Its version.
+    pub version: String,
+    /// Its path.
+    pub exe: String,
+}
+
+/// Data of `upgrade`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct UpgradeData {
+    /// The program that ran until now.
+    pub from: Program,
+    /// The program that runs from now on.
+    pub to: Program,
+}
+
 /// Data of `reload`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

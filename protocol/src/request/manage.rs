@@ -63,6 +63,16 @@ pub struct GraphDelete {
     pub root_dir: Option<String>,
 }
 
+/// Payload of `upgrade`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Upgrade {
+    /// Absolute path of the new program; the one that lies where the present one was when absent.
+    #[serde(default, deserialize_with = "bounded::path", skip_serializing_if = "Option::is_none")]
+    pub exe: Option<String>,
+}
+
 /// Payload of `nuke` and `shutdown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

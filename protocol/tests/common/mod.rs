@@ -5,7 +5,7 @@ use gob_protocol::answer::{
     LockAcquireData, LockBreakData, LockStatusData, NukeData, PingData, PortsData, QueueAddData,
     QueueClaimData, QueueJobData, QueueLaneData, QueueListData, ReloadData, RemovedData, RunsData,
     RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData, ShutdownData, StartData, StopData,
-    SubscribeData, WorkerData,
+    SubscribeData, UpgradeData, WorkerData,
 };
 use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
 use gob_protocol::{Event, Lagged, Stats, Status};
@@ -78,6 +78,7 @@ fn data_through(type_name: &str, data: &str) -> Value {
         "remove" | "cleanup" => through::<RemovedData>(data),
         "nuke" => through::<NukeData>(data),
         "shutdown" => through::<ShutdownData>(data),
+        "upgrade" => through::<UpgradeData>(data),
         "subscribe" => through::<SubscribeData>(data),
         "unsubscribe" => through::<EmptyData>(data),
         "status" => through::<Status>(data),

@@ -9,6 +9,7 @@ use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use gob_protocol::Name;
+use serde::{Deserialize, Serialize};
 
 /// The directories and the locks of all workers with a run, present or coming.
 #[derive(Debug, Default)]
@@ -27,8 +28,9 @@ struct Owned {
 }
 
 /// The directory and the locks of a worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claimed {
+    worker: Name,
     path: String,
     /// The lock of the graph, and that of the directory as a graph of its own; often the same.
     locks: [String; 2],
@@ -36,6 +38,12 @@ pub struct Claimed {
 }
 
 impl Claimed {
+    /// Returns its place in the order of claims.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Returns the lock of the directory as a graph of its own, unless that is the graph's lock.
     #[must_use]
     pub fn second_lock(&self) -> Option<&str> {
@@ -59,6 +67,15 @@ impl ClaimTable {
         if let Some(other) = taken.find(|other| other.worker != *worker) {
             return Err(Unfit::Served { worker: other.worker.clone(), path: other.path.clone() });
         }
+        Ok(self.enter(worker.clone(), path, locks))
+    }
+
+    /// Takes in a claim of the table of another program of this supervisor, in the order of their numbers.
+    pub fn resume(&mut self, Claimed { worker, path, locks, .. }: Claimed) -> Claimed {
+        self.enter(worker, path, locks)
+    }
+
+    fn enter(&mut self, worker: Name, path: String, locks: [String; 2]) -> Claimed {
         self.number += 1;
         let number = self.number;
         self.by_path.insert(path.clone(), (worker.clone(), number));
@@ -66,7 +83,7 @@ impl ClaimTable {
             let owned = Owned { worker: worker.clone(), path: path.clone(), number };
             self.by_lock.insert(lock.clone(), owned);
         }
-        Ok(Claimed { path, locks, number })
+        Claimed { worker, path, locks, number }
     }
 
     /// Drops a claim, except for what the worker's next run has taken over.

@@ -114,6 +114,9 @@ impl Core {
             }
             Input::Healed => self.cx.heal(),
             Input::SocketsLost(lost) => self.sockets_lost(&lost),
+            Input::ProgramTried(tried) => self.upgrade.tried(tried, &mut self.cx),
+            Input::NotReplaced(why) => self.upgrade.failed(&why, &mut self.cx),
+            Input::Upgraded(to) => self.upgrade.done(to, &mut self.cx),
             Input::Terminate => self.terminate(),
             input @ (Input::OrphanEnded { .. }
             | Input::Notified { .. }

@@ -26,6 +26,7 @@
 //! | `history` | questions that the store answers, and the numbers of jobs |
 //! | `ports` | where workers listen: requests for it, and what was seen |
 //! | `locks` | named locks: who holds them, and who is next |
+//! | `upgrade` | upgrades: who may ask for one, and what becomes of it |
 //! | `state` | [`Core`]: all of the state |
 //! | `queue` | the jobs of the queue: who may have which, and what becomes of them |
 //! | `ends`, `reload`, `sockets`, `graphs` | what spans workers: the end, the configuration, sockets, graphs on disk |
@@ -96,6 +97,7 @@ mod target;
 mod tests;
 mod timers;
 mod underway;
+mod upgrade;
 mod waiters;
 mod waits;
 mod worker;

@@ -10,6 +10,8 @@
 //! | holds the lock of a graph that a recorded supervisor took, and is not older than that | ended, by the lock |
 //! | any other, whatever its number, arguments or user | spared |
 
+use serde::{Deserialize, Serialize};
+
 /// Facts about the supervisor before this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Before {
@@ -22,7 +24,7 @@ pub struct Before {
 }
 
 /// The search for what is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Search {
     /// Nothing is left.
     Nothing,

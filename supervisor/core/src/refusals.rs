@@ -13,6 +13,7 @@
 //! | `queue` | the queue |
 //! | `lock` | named locks |
 //! | `unseen` | ports that are not seen; and the reasons why a probe or an examination found nothing |
+//! | `upgrade` | upgrades |
 //! | `turned_away` | connections |
 
 mod config;
@@ -27,6 +28,7 @@ mod run;
 mod spawn;
 mod turned_away;
 mod unseen;
+mod upgrade;
 
 pub(crate) use config::{config_invalid, config_partly, no_kind, state_of_another};
 pub(crate) use graph::{
@@ -58,3 +60,4 @@ pub(crate) use run::{
 pub(crate) use spawn::{all_hang, spawn_failed};
 pub use turned_away::{TurnedAway, unwritable};
 pub(crate) use unseen::ports_unseen;
+pub(crate) use upgrade::{may_not_upgrade, upgrade_failed, upgrade_is_on};

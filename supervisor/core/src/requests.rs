@@ -18,6 +18,9 @@ use gob_protocol::request::{Force, HandOver, Hello, Restart, Signal, Stop};
 use gob_protocol::view::State;
 use gob_protocol::{Data, Name, Owner, Request, WireError};
 
+/// Additions to version 1.0 of the protocol.
+const FEATURES: [&str; 4] = ["jobs", "locks", "queue", "upgrade"];
+
 type Answer = Result<Data, Box<WireError>>;
 
 /// Matches requests about the queue that a supervisor on its way out does not take any more.
@@ -82,6 +85,7 @@ impl Core {
             Request::Restart(restart) => return self.restart(caller, restart),
             Request::Nuke(force) => return self.end_all(caller, force, true),
             Request::Shutdown(force) => return self.end_all(caller, force, false),
+            Request::Upgrade(to) => return self.upgrade.ask(caller, to, &self.workers, &mut self.cx),
             Request::Subscribe(filter) => return self.subscribe(caller, filter),
             Request::Unsubscribe => {
                 self.cx.news.unsubscribe(caller.conn);
@@ -152,7 +156,7 @@ impl Core {
             protocol: PROTOCOL,
             server,
             owner,
-            features: alloc::vec!["jobs".into(), "locks".into(), "queue".into()],
+            features: FEATURES.iter().map(|feature| (*feature).into()).collect(),
         })))
     }
 
@@ -268,6 +272,7 @@ fn changes_workers(request: &Request) -> bool {
         | Request::RunsDelete(_)
         | Request::Cleanup => true,
         Request::Nuke(_) | Request::Shutdown(_) | Request::Reload | Request::HandOver(_) => true,
+        Request::Upgrade(_) => true,
         queue_change!() => true,
         queue_report!() => false,
         // What is held is held until the end.

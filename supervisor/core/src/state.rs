@@ -18,6 +18,7 @@ use crate::remembered::{Remembered, ToRemember, left_over, remember};
 use crate::restart::Dice;
 use crate::setup::Setup;
 use crate::underway::Underway;
+use crate::upgrade::Upgrading;
 use crate::worker::Worker;
 use crate::workers::Workers;
 use alloc::boxed::Box;
@@ -99,6 +100,8 @@ pub struct Core {
     pub(crate) lanes: Lanes,
     #[serde(default)]
     pub(crate) locks: Locks,
+    #[serde(default)]
+    pub(crate) upgrade: Upgrading,
     pub(crate) cx: Cx,
 }
 
@@ -119,7 +122,26 @@ impl Core {
         drop(cx.out.take());
         let (conns, reloads, underway) = (Conns::default(), Reloads::default(), Underway::default());
         let locks = Locks::new(config.locks_mark);
-        Self { schema: Schema, workers, conns, reloads, underway, lanes, locks, cx }
+        let upgrade = Upgrading::default();
+        Self { schema: Schema, workers, conns, reloads, underway, lanes, locks, upgrade, cx }
+    }
+
+    /// The supervisor's part of the answer to `hello`.
+    #[must_use]
+    pub fn server(&self) -> &ServerInfo {
+        &self.cx.setup.server
+    }
+
+    /// gob's directories.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        &self.cx.setup.paths
+    }
+
+    /// The configuration that is in effect.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.cx.setup.settings
     }
 
     /// The event last published.

@@ -4,6 +4,8 @@
 //! program moves it away and back again, it must find it ours.
 
 use crate::files::Identity;
+use crate::upgrade::{Fd, Inherited, Named, Unfit};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
@@ -33,9 +35,26 @@ pub(super) enum Lost {
     Io(#[from] io::Error),
 }
 
+/// The locked files as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HeldState {
+    inherited: Fd,
+    taken: Option<Fd>,
+}
+
 impl Held {
     pub(super) fn new(inherited: Arc<File>) -> Self {
         Self { inherited, taken: None }
+    }
+
+    pub(super) fn hand_over(&self, named: &mut Named) -> HeldState {
+        let taken = self.taken.as_ref().map(|taken| named.name(taken));
+        HeldState { inherited: named.name(&self.inherited), taken }
+    }
+
+    pub(super) fn resume(state: HeldState, inherited: &mut Inherited) -> Result<Self, Unfit> {
+        let taken = state.taken.map(|taken| inherited.file(taken)).transpose()?;
+        Ok(Self { inherited: inherited.file(state.inherited)?, taken })
     }
 
     /// Returns the locked file, if the path names it.

@@ -3,15 +3,18 @@
 //! Owns the locks and knows which files are the supervisor's own. All of it waits for the disk, so none of it
 //! runs on the loop's thread; the new pieces are handed over as [`Mended`].
 
-use super::held::{Held, Lost};
+use super::held::{Held, HeldState, Lost};
 use super::watch;
+use crate::boot::Boot;
 use crate::files::{self, Identity};
 use crate::mark::Mark;
 use crate::readiness::notify;
+use crate::upgrade::{Inherited, Named, Unfit};
 use gob_core::Paths;
 use gob_host::dirs::{own_runtime, own_state};
 use gob_host::lock_file;
 use nix::sys::stat::{Mode, fchmod, fstat};
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -44,6 +47,18 @@ pub(crate) struct Site {
     pub(super) logs: Option<Identity>,
     /// The directory of workers' sockets, if it existed.
     pub(super) sockets: Option<Identity>,
+}
+
+/// The files as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SiteState {
+    lock: HeldState,
+    runtime: HeldState,
+    socket: Option<Identity>,
+    notify: Identity,
+    has_log: bool,
+    logs: Option<Identity>,
+    sockets: Option<Identity>,
 }
 
 /// The files that were made again.
@@ -110,6 +125,36 @@ impl Site {
         }
         mended.trouble.push("them for good: somebody takes them away again and again".to_owned());
         (mended, Some(watch))
+    }
+
+    pub(super) fn hand_over(&self, named: &mut Named) -> SiteState {
+        SiteState {
+            lock: self.lock.hand_over(named),
+            runtime: self.runtime.hand_over(named),
+            socket: self.socket,
+            notify: self.notify,
+            has_log: self.has_log,
+            logs: self.logs,
+            sockets: self.sockets,
+        }
+    }
+
+    pub(super) fn resume(state: SiteState, boot: &Boot, inherited: &mut Inherited) -> Result<Self, Unfit> {
+        let SiteState { lock, runtime, socket, notify, has_log, logs, sockets } = state;
+        Ok(Self {
+            paths: boot.paths.clone(),
+            lock_line: boot.lock_line(),
+            pid_line: boot.pid_line(),
+            lock: Held::resume(lock, inherited)?,
+            runtime: Held::resume(runtime, inherited)?,
+            socket,
+            notify,
+            lock_mark: Arc::clone(&boot.lock_mark),
+            job_mark: Arc::clone(&boot.job_mark),
+            has_log,
+            logs,
+            sockets,
+        })
     }
 
     fn watch(&self) -> io::Result<watch::New> {

@@ -1,6 +1,8 @@
 //! The journal's file: appended to, or replaced as a whole by a rename, so that no reader ever sees half of
 //! it.
 
+use crate::upgrade::{Fd, Inherited, Named, Unfit};
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -24,7 +26,30 @@ pub(super) struct JournalFile {
     failures: Arc<AtomicU64>,
 }
 
+/// The file as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct JournalFileState {
+    file: Option<Fd>,
+    is_torn: bool,
+    is_own: bool,
+}
+
 impl JournalFile {
+    pub(super) fn hand_over(&self, named: &mut Named) -> JournalFileState {
+        let file = self.file.as_ref().map(|file| named.name(file));
+        JournalFileState { file, is_torn: self.is_torn, is_own: self.is_own }
+    }
+
+    pub(super) fn resume(
+        JournalFileState { file, is_torn, is_own }: JournalFileState,
+        path: PathBuf,
+        failures: Arc<AtomicU64>,
+        inherited: &mut Inherited,
+    ) -> Result<Self, Unfit> {
+        let file = file.map(|fd| inherited.take(fd)).transpose()?.map(File::from);
+        Ok(Self { path, file, is_torn, is_own, failures })
+    }
+
     /// Opens and reads an existing file. Makes none: a missing journal has no records.
     pub(super) fn open(path: PathBuf, failures: Arc<AtomicU64>) -> (Self, Vec<u8>) {
         let mut this = Self { path, file: None, is_torn: false, is_own: false, failures };

@@ -4,6 +4,7 @@
 //! poller alone, and has a deadline there only while a pipe waits for the disk or a report for the main
 //! thread.
 
+mod handing;
 mod lending;
 mod orders;
 mod run;
@@ -18,6 +19,7 @@ use super::reports::Reports;
 use super::stall::Stall;
 use super::{Command, FromOutput, RUN_BACKLOG};
 use crate::mailbox::Post;
+pub(super) use handing::DrainState;
 use settling::SETTLED;
 use slots::{Slots, Token};
 use std::collections::VecDeque;
@@ -65,6 +67,8 @@ pub(super) struct Drain {
     lent: usize,
     flushes: Vec<mpsc::SyncSender<()>>,
     next_id: RunId,
+    /// Nothing is read any more.
+    rests: bool,
 }
 
 impl Drain {
@@ -90,11 +94,13 @@ impl Drain {
             lent: 0,
             flushes: Vec::new(),
             next_id: 0,
+            rests: false,
         })
     }
 
-    /// Runs until the handle is dropped.
-    pub(super) fn run(mut self) {
+    /// Runs until the handle is dropped, or until it is told to rest: then all that was read is the writer's, and it returns
+    /// itself.
+    pub(super) fn run(mut self: Box<Self>) -> Option<Box<Self>> {
         loop {
             let limit = self.limit();
             let mut rang = false;
@@ -116,10 +122,21 @@ impl Drain {
                 while let Ok(command) = self.orders.try_recv() {
                     if !self.obey(command) {
                         self.send_batch(true);
-                        return self.exchange.submit(Job::Stop);
+                        self.exchange.submit(Job::Stop);
+                        return None;
                     }
                 }
                 self.take_back();
+            }
+            if self.rests {
+                if self.lent > 0 {
+                    continue;
+                }
+                self.send_batch(true);
+                if self.exchange.rest() {
+                    return Some(self);
+                }
+                self.rests = false;
             }
             let was_hung = self.hung;
             self.hung = self.look_at_disk(Instant::now());
@@ -142,6 +159,10 @@ impl Drain {
 
     /// Returns the time limit of the poller's wait.
     fn limit(&mut self) -> Option<Duration> {
+        if self.rests {
+            // For the pipes that the writer has.
+            return (self.lent == 0).then_some(Duration::ZERO);
+        }
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }

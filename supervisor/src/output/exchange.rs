@@ -25,14 +25,37 @@ const BEHIND: usize = 2;
 /// A job of the writer; jobs are done in order.
 #[derive(Debug)]
 pub(super) enum Job {
-    Open { id: RunId, key: RunKey, tap: Arc<Tap> },
+    Open {
+        id: RunId,
+        key: RunKey,
+        tap: Arc<Tap>,
+    },
     Write(Batch),
     Copy(Loan),
     Close(RunId),
     Forget(Name),
     FindAgain,
     Flush(mpsc::SyncSender<()>),
+    /// Stop, and give the runs back.
+    Rest,
     Stop,
+}
+
+/// Whether the threads are to rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Rest {
+    #[default]
+    Unwanted,
+    Wanted,
+    /// The drain thread ends.
+    Begun,
+}
+
+/// The threads that end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    pub(super) drain: bool,
+    pub(super) writer: bool,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +71,7 @@ struct State {
     idle: bool,
     /// The drain thread waits for the writer's progress.
     hungry: bool,
+    rest: Rest,
 }
 
 /// Counts since the start.
@@ -190,6 +214,32 @@ impl Exchange {
     /// For the writer: puts a job that is not done yet behind the others.
     pub(super) fn put_off(&self, job: Job) {
         self.state().jobs.push_back(job);
+    }
+
+    /// For the loop: has both threads rest.
+    pub(super) fn want_rest(&self) {
+        self.state().rest = Rest::Wanted;
+    }
+
+    /// For the drain thread: begins to rest, and has the writer rest; false when that is not wanted any more.
+    pub(super) fn rest(&self) -> bool {
+        let mut state = self.state();
+        if state.rest != Rest::Wanted {
+            return false;
+        }
+        state.rest = Rest::Begun;
+        drop(state);
+        self.submit(Job::Rest);
+        true
+    }
+
+    /// For the loop: wants no rest any more. Returns the threads that end all the same, and at once.
+    pub(super) fn want_no_rest(&self) -> Ending {
+        let mut state = self.state();
+        let drain = std::mem::replace(&mut state.rest, Rest::Unwanted) == Rest::Begun;
+        let jobs = state.jobs.len();
+        state.jobs.retain(|job| !matches!(job, Job::Rest));
+        Ending { drain, writer: drain && state.jobs.len() == jobs }
     }
 
     /// For the writer: waits for more in a pipe as long as there is no other job. False when there is one, or

@@ -6,8 +6,10 @@
 pub(super) use gob_protocol::logindex::Stream;
 
 use super::rotation::{leads_to, open, replace};
+use crate::upgrade::{Fd, Inherited, Named, Unfit};
 use gob_protocol::Timestamp;
 use gob_protocol::logindex::{RECORD_BYTES, Record};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -29,7 +31,28 @@ pub(super) struct Index {
     pending: Vec<u8>,
 }
 
+/// An index as data; no record waits to be written then.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct IndexState {
+    file: Option<Fd>,
+    size: u64,
+    compacted: u64,
+}
+
 impl Index {
+    /// Returns what another program needs to go on with it.
+    pub(super) fn hand_over(&self, named: &mut Named) -> IndexState {
+        let file = self.file.as_ref().map(|file| named.name(file));
+        IndexState { file, size: self.size, compacted: self.compacted }
+    }
+
+    /// Goes on with an index that another program wrote.
+    pub(super) fn resume(state: IndexState, inherited: &mut Inherited) -> Result<Self, Unfit> {
+        let IndexState { file, size, compacted } = state;
+        let file = file.map(|fd| inherited.take(fd)).transpose()?.map(File::from);
+        Ok(Self { file, size, compacted, ..Self::default() })
+    }
+
     /// Returns the index's size, in bytes.
     pub(super) const fn size(&self) -> u64 {
         self.size

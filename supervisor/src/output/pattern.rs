@@ -2,7 +2,7 @@
 //! }`).
 
 use super::index::Stream;
-use super::watch::Watch;
+use super::watch::{Begun, Watch, WatchState};
 use crate::readiness::ANYWHERE;
 use gob_config::kind::LogStream;
 use gob_protocol::Framer;
@@ -30,6 +30,18 @@ impl Pattern {
         let pattern = Regex::new(pattern).map_err(|e| format!("compile pattern {pattern:?}: {e}"))?;
         let framer = || Framer::of_text(MAX_HANDSHAKE_BYTES);
         Ok(Self { pattern, stream, stdout: framer(), stderr: framer(), unsettled: false })
+    }
+
+    /// Goes on behind these lines, which have no end yet.
+    pub(super) fn behind(mut self, stdout: &Begun, stderr: &Begun) -> Self {
+        let begun = |begun: &Begun| {
+            let mut framer = Framer::of_text(MAX_HANDSHAKE_BYTES).within_dropped_line(begun.is_dropped);
+            framer.extend(&begun.bytes.0);
+            framer
+        };
+        (self.stdout, self.stderr) = (begun(stdout), begun(stderr));
+        self.unsettled = !(self.stdout.partial().is_empty() && self.stderr.partial().is_empty());
+        self
     }
 
     /// Returns the buffer of this stream; `None` when it is not watched.
@@ -77,6 +89,15 @@ impl Watch for Pattern {
             seen = seen || frame.is_ok_and(|line| pattern.is_match(&plain(line)));
         }
         seen
+    }
+
+    fn hand_over(&self) -> WatchState {
+        WatchState::Pattern {
+            pattern: self.pattern.as_str().to_owned(),
+            stream: self.stream,
+            stdout: Begun::of(self.stdout.unread()),
+            stderr: Begun::of(self.stderr.unread()),
+        }
     }
 }
 

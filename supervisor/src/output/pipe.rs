@@ -58,6 +58,11 @@ impl Pipe {
         })
     }
 
+    /// Returns its descriptor.
+    pub(super) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
     /// Registers it with the poller, which reports present data at once.
     pub(super) fn arm(&mut self, poller: &Poller, token: u64) -> io::Result<()> {
         if !self.armed {

@@ -3,6 +3,7 @@
 //! Owns sizes and offsets, so that a write need not stat the files, and the open descriptors. A disk that
 //! takes nothing costs this run's bytes, which are counted, and a new try a second.
 
+mod handing;
 mod side;
 
 use super::OutputConfig;
@@ -14,6 +15,7 @@ use super::rotation::{create, open, rotated};
 use super::tap::Tap;
 use gob_core::RunKey;
 use gob_protocol::logindex::log_path;
+pub(super) use handing::RunLogState;
 use side::{Side, Stamps};
 use std::io;
 use std::path::PathBuf;

@@ -1,6 +1,8 @@
 //! The loop's view of a run's output: the time of the last write, and the last lines.
 
+use crate::upgrade::Bytes;
 use gob_protocol::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -45,6 +47,32 @@ impl Tap {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// Returns what another program needs to go on with it.
+    pub(crate) fn hand_over(&self) -> TapState {
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        TapState {
+            last_output: self.last_output.load(Ordering::Relaxed),
+            seen: self.seen.load(Ordering::Relaxed),
+            ended: self.has_ended(),
+            tail: Bytes(tail.bytes.iter().copied().collect()),
+            last_is_stderr: tail.last.map(|last| last == Stream::Stderr),
+            cut: tail.cut,
+        }
+    }
+
+    /// Goes on with a tap.
+    pub(crate) fn resume(state: TapState) -> Self {
+        let TapState { last_output, seen, ended, tail, last_is_stderr, cut } = state;
+        let last = last_is_stderr.map(|is_stderr| if is_stderr { Stream::Stderr } else { Stream::Stdout });
+        Self {
+            last_output: AtomicI64::new(last_output),
+            seen: AtomicBool::new(seen),
+            ended: AtomicBool::new(ended),
+            tail: Mutex::new(Tail { bytes: tail.0.into(), last, cut }),
+            backlog: AtomicUsize::new(0),
+        }
+    }
+
     /// Notes that both streams have ended.
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Release);
@@ -60,6 +88,17 @@ impl Tap {
         self.last_output.store(time, Ordering::Relaxed);
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).push(stream, bytes);
     }
+}
+
+/// A tap as data; nothing waits for the disk then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TapState {
+    last_output: i64,
+    seen: bool,
+    ended: bool,
+    tail: Bytes,
+    last_is_stderr: Option<bool>,
+    cut: bool,
 }
 
 /// The last bytes of both streams.

@@ -1,7 +1,11 @@
 //! Watches the output of a run for readiness, and later for signs of life.
 
 use super::index::Stream;
+use super::pattern::Pattern;
+use crate::upgrade::Bytes;
+use gob_config::kind::LogStream;
 use gob_protocol::handshake::{Handshake, HandshakeError, HandshakeReader};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The watches of a run's output.
@@ -32,6 +36,47 @@ pub(crate) trait Watch: Send {
     /// Takes the next bytes of one stream, and returns whether a sign of life ends in them. Examines every
     /// line once and keeps only the last one's beginning, so that it may go on for ever.
     fn is_sign(&mut self, stream: Stream, bytes: &[u8]) -> bool;
+
+    /// Returns what another program needs to go on with it.
+    fn hand_over(&self) -> WatchState;
+}
+
+/// A watch as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum WatchState {
+    /// The reader of handshakes, with the line that it has begun.
+    Handshake(Begun),
+    /// A pattern, with the lines that it has begun.
+    Pattern { pattern: String, stream: Option<LogStream>, stdout: Begun, stderr: Begun },
+}
+
+/// A line that has no end yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Begun {
+    pub(super) bytes: Bytes,
+    /// It is too long, and its rest is dropped.
+    pub(super) is_dropped: bool,
+}
+
+impl Begun {
+    pub(super) fn of((bytes, is_dropped): (&[u8], bool)) -> Self {
+        Self { bytes: Bytes(bytes.to_vec()), is_dropped }
+    }
+}
+
+impl WatchState {
+    /// Goes on with a watch.
+    ///
+    /// # Errors
+    /// When this program does not know such a pattern.
+    pub(crate) fn resume(&self) -> Result<Box<dyn Watch>, String> {
+        Ok(match self {
+            Self::Handshake(begun) => Box::new(HandshakeReader::behind(&begun.bytes.0, begun.is_dropped)),
+            Self::Pattern { pattern, stream, stdout, stderr } => {
+                Box::new(Pattern::new(pattern, *stream)?.behind(stdout, stderr))
+            }
+        })
+    }
 }
 
 impl Watch for HandshakeReader {
@@ -47,6 +92,10 @@ impl Watch for HandshakeReader {
             Stream::Stdout => self.repeats(bytes),
             Stream::Stderr => false,
         }
+    }
+
+    fn hand_over(&self) -> WatchState {
+        WatchState::Handshake(Begun::of(self.unread()))
     }
 }
 

@@ -43,22 +43,20 @@ pub(super) struct Writer {
     room: Vec<u8>,
 }
 
+/// Live runs, oldest first.
+pub(super) type Logs = BTreeMap<RunId, Box<RunLog>>;
+
 impl Writer {
-    pub(super) fn new(config: OutputConfig, exchange: Arc<Exchange>) -> Self {
-        let budget = Budget::new(&config);
-        Self {
-            config,
-            exchange,
-            runs: BTreeMap::new(),
-            budget,
-            open: 0,
-            touched: Vec::new(),
-            room: Vec::new(),
-        }
+    /// A writer that goes on with these runs.
+    pub(super) fn new(config: OutputConfig, exchange: Arc<Exchange>, runs: Logs) -> Self {
+        let mut budget = Budget::new(&config);
+        runs.values().for_each(|log| budget.change(0, log.cost));
+        let open = runs.values().filter(|log| log.is_open).count();
+        Self { config, exchange, runs, budget, open, touched: Vec::new(), room: Vec::new() }
     }
 
-    /// Runs until it is told to stop.
-    pub(super) fn run(mut self) {
+    /// Runs until it is told to stop, or to rest: then it returns its runs, with nothing left to write.
+    pub(super) fn run(mut self) -> Logs {
         loop {
             let Some(job) = self.exchange.next_job(!self.budget.is_busy()) else {
                 self.go_on();
@@ -80,7 +78,9 @@ impl Writer {
                 Job::FindAgain => self.find_again(),
                 // The caller no longer waits after its time limit.
                 Job::Flush(done) => done.send(()).unwrap_or_default(),
-                Job::Stop => return,
+                // Each job has left its records in the files.
+                Job::Rest => return self.runs,
+                Job::Stop => return Logs::new(),
             }
             self.exchange.advance();
         }

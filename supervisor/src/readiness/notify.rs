@@ -7,12 +7,14 @@ use crate::mailbox::Post;
 use crate::sys::message;
 use gob_core::Note;
 use nix::sys::socket::{setsockopt, sockopt};
+use std::cell::Cell;
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::Interest;
 
@@ -43,17 +45,44 @@ pub(crate) fn bind(runtime: &File) -> io::Result<(UnixDatagram, Identity)> {
     Ok((socket, Identity::at(&path)?))
 }
 
+/// A socket that is listened to.
+#[derive(Debug)]
+pub(super) struct Heard {
+    socket: tokio::net::UnixDatagram,
+    /// A message that was received is not in the loop's queue.
+    is_telling: Cell<bool>,
+}
+
+impl Heard {
+    /// Takes a socket that does not block.
+    pub(super) fn on(socket: UnixDatagram) -> io::Result<Self> {
+        Ok(Self { socket: tokio::net::UnixDatagram::from_std(socket)?, is_telling: Cell::new(false) })
+    }
+
+    pub(super) fn is_telling(&self) -> bool {
+        self.is_telling.get()
+    }
+}
+
+impl AsFd for Heard {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 /// Passes on messages until the receiver is gone. A bad message does not stop the next one.
-pub(super) async fn listen(socket: tokio::net::UnixDatagram, found: Post<Found>) {
-    let mut failing = false;
+pub(super) async fn listen(heard: Rc<Heard>, found: Post<Found>) {
+    let (socket, mut failing) = (&heard.socket, false);
     loop {
-        match socket.async_io(Interest::READABLE, || receive(&socket)).await {
+        match socket.async_io(Interest::READABLE, || receive(socket)).await {
             Ok(said) => {
                 failing = false;
-                if let Some(said) = said
-                    && !found.send(said).await
-                {
-                    return;
+                if let Some(said) = said {
+                    heard.is_telling.set(true);
+                    if !found.send(said).await {
+                        return;
+                    }
+                    heard.is_telling.set(false);
                 }
             }
             Err(error) => {
@@ -140,7 +169,7 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         let (to_loop, mut heard) = mailbox();
         let found = Post::new(&to_loop, Happened::Probed);
-        let listening = listen(tokio::net::UnixDatagram::from_std(ours).unwrap(), found);
+        let listening = listen(Rc::new(Heard::on(ours).unwrap()), found);
         let (end, barrier) = std::io::pipe().unwrap();
         for (text, with) in [("BARRIER=1", true), ("STATUS=a", true), ("READY=1", false)] {
             let fds = [barrier.as_raw_fd(); 3];

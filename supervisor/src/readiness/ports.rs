@@ -4,6 +4,7 @@
 //! [`Ports::is_taken`] shows it after the worker has failed.
 
 use gob_core::{PORT_MARK, PortWish, RunKey, SpawnPlan};
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
@@ -31,7 +32,25 @@ pub(crate) struct NoPort {
     pub(crate) source: io::Error,
 }
 
+/// The given ports as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PortsState {
+    recent: Vec<u16>,
+    by_run: Vec<(RunKey, u16)>,
+}
+
 impl Ports {
+    /// Returns what another program needs to go on with it.
+    pub(crate) fn hand_over(&self) -> PortsState {
+        let by_run = self.by_run.iter().map(|(key, port)| (key.clone(), *port)).collect();
+        PortsState { recent: self.recent.iter().copied().collect(), by_run }
+    }
+
+    /// Goes on with the ports that another program gave.
+    pub(crate) fn resume(PortsState { recent, by_run }: PortsState) -> Self {
+        Self { recent: recent.into(), by_run: by_run.into_iter().collect() }
+    }
+
     /// Gives a free port to a run that may come to be.
     ///
     /// # Errors

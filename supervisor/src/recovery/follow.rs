@@ -5,11 +5,14 @@
 //! searched then. Only a process that took no signal, because it is another user's, is signalled again.
 
 use super::{Claim, Orphan};
+use crate::journal::Past;
 use crate::mailbox::Post;
+use crate::sys::linux::Linux;
 use crate::sys::process;
 use crate::sys::tag::Given;
-use gob_core::Input;
-use gob_protocol::{Leftover, Name};
+use gob_core::{Input, Search};
+use gob_protocol::{Leftover, Name, ProcessId};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -28,6 +31,14 @@ pub(crate) struct Leftovers {
     by_pid: BTreeMap<i32, Leftover>,
 }
 
+/// The processes that are left, as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LeftoversState {
+    past: Past,
+    search: Search,
+    left: Vec<Leftover>,
+}
+
 impl Leftovers {
     /// Follows these to their end; `None` without any.
     pub(crate) fn follow(claim: Claim, left: Vec<Orphan>, to_loop: Post<Gone>) -> Option<Self> {
@@ -37,6 +48,35 @@ impl Leftovers {
         let mut leftovers = Self { claim, to_loop, by_pid: BTreeMap::new() };
         leftovers.add(left);
         Some(leftovers)
+    }
+
+    /// Returns what another program needs to go on with them.
+    pub(crate) fn hand_over(&self) -> LeftoversState {
+        LeftoversState { past: self.claim.past.clone(), search: self.claim.search, left: self.all() }
+    }
+
+    /// Follows those that another program followed. Returns those that have ended meanwhile.
+    pub(crate) fn resume(
+        LeftoversState { past, search, left }: LeftoversState,
+        (home, spared): (u32, [i32; 2]),
+        to_loop: Post<Gone>,
+    ) -> (Self, Vec<Gone>) {
+        let claim = Claim { kernel: Linux::new(), home, past, spared, search, own: None };
+        let by_pid = left.iter().map(|left| (left.process.pid, left.clone())).collect();
+        let this = Self { claim, to_loop, by_pid };
+        let mut ended = Vec::new();
+        for Leftover { worker, process } in left {
+            let id = ProcessId { pid: process.pid, start_time: process.start_time };
+            // Opened first: a process that still has the start time is the one that it means.
+            match process::pidfd_open(id.pid) {
+                Ok(pidfd) if process::seen(id.pid).is_some_and(|found| found.id == id) => {
+                    let orphan = Orphan { id, pidfd, name: worker, is_denied: process.error.is_some() };
+                    tokio::task::spawn_local(followed(orphan, this.to_loop.clone()));
+                }
+                Ok(_) | Err(_) => ended.push(Gone(id.pid)),
+            }
+        }
+        (this, ended)
     }
 
     /// Returns whether all of them have ended.

@@ -6,14 +6,17 @@ use super::{Place, Runs};
 use crate::cgroups::Cgroups;
 use crate::program;
 use crate::sys::closing;
+use crate::sys::fds;
 use crate::sys::kernel::Kernel;
-use crate::sys::spawn::{ChildStep, Limit, SpawnError, Spec, Started};
+use crate::sys::spawn::{ChildStep, LOCK_FD, Limit, SECOND_FD, SpawnError, Spec, Started};
 use crate::sys::tag::Tag;
+use crate::upgrade::{Candidate, Trial};
 use gob_core::{SpawnFailure, SpawnPlan, SpawnStep};
 use gob_protocol::ProcessId;
 use nix::errno::Errno;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -64,6 +67,45 @@ impl<K: Kernel> Runs<K> {
             Cgroups::refuse(cgroups, &self.reach.kernel, tag);
         }
         Ok(self.add(plan, place, tag, started))
+    }
+
+    /// Starts a program on a state that it is to judge. It is no run's: no sweep ends it, and its end is nobody's.
+    ///
+    /// # Errors
+    /// When there is no process.
+    pub(crate) fn spawn_trial(
+        &mut self,
+        candidate: &Candidate,
+        state: &File,
+    ) -> io::Result<Trial<K::Handle>> {
+        let (said, says) = fds::pipe()?;
+        fds::do_not_block(&said)?;
+        let root = File::open("/")?;
+        let argv = [candidate.path.as_str(), "--try-state", &LOCK_FD.to_string()].map(CString::new);
+        let argv: Result<Vec<CString>, _> = argv.into_iter().collect();
+        let program = CString::new(format!("/proc/self/fd/{SECOND_FD}"))?;
+        let tag = self.tags.next();
+        let started = self.reach.kernel.spawn(&Spec {
+            program: &program,
+            argv: &argv?,
+            envp: &[],
+            cwd: root.as_fd(),
+            stdin: self.null.as_fd(),
+            stdout: says.as_fd(),
+            stderr: says.as_fd(),
+            umask: 0o077,
+            nice: None,
+            open_files: self.open_files,
+            tag,
+            limits: &[],
+            cgroup: None,
+            lock: Some(state.as_fd()),
+            second_lock: Some(candidate.file.as_fd()),
+            close_first: closing::is_quick(),
+        });
+        let Started { id, pidfd, .. } = started.map_err(|error| error.source)?;
+        self.by_leader.insert(id.pid, tag);
+        Ok(Trial { pidfd, said })
     }
 
     /// Adds a run that has its process.

@@ -26,9 +26,9 @@ const ANCESTORS: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Kin {
     /// The life of this supervisor, which every worker has in its environment.
-    instance: String,
+    pub(super) instance: String,
     /// The run of each child. Its number is its own until it is reaped.
-    known: HashMap<i32, Tag>,
+    pub(super) known: HashMap<i32, Tag>,
 }
 
 /// Living adopted children.

@@ -46,8 +46,8 @@ pub(super) struct Run<K: Kernel> {
 /// The end of a run: when it began, and what became of each process that it concerns.
 #[derive(Debug)]
 pub(super) struct Ending {
-    begun: Instant,
-    concerned: BTreeMap<ProcessId, Signalled>,
+    pub(super) begun: Instant,
+    pub(super) concerned: BTreeMap<ProcessId, Signalled>,
 }
 
 impl Ending {

@@ -54,7 +54,7 @@ impl Shell {
             Data::List(data) => data.workers.iter_mut().for_each(add),
             Data::Subscribe(data) => data.workers.iter_mut().flatten().for_each(add),
             Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => {}
-            Data::Reload(_) | Data::Status(_) | Data::Empty(_) => {}
+            Data::Reload(_) | Data::Status(_) | Data::Empty(_) | Data::Upgrade(_) => {}
             Data::Graphs(_) | Data::GraphDelete(_) => {}
             Data::Runs(_) | Data::RunsDelete(_) | Data::Stats(_) | Data::Blame(_) | Data::History(_) => {}
             Data::QueueAdd(_) | Data::QueueJob(_) | Data::QueueClaim(_) | Data::QueueList(_) => {}
@@ -87,7 +87,7 @@ impl Shell {
         }
     }
 
-    fn touch(&mut self, conn: ConnId) {
+    pub(super) fn touch(&mut self, conn: ConnId) {
         if self.touched.last() != Some(&conn) {
             self.touched.push(conn);
         }

@@ -14,7 +14,10 @@ use std::sync::Arc;
 impl Shell {
     /// Handles a result of work beside the loop.
     pub(crate) fn take_done(&mut self, done: Done) {
+        let Some(done) = self.put_off_done(done) else { return };
         match done {
+            Done::Opened(opened) => self.try_program(opened),
+            Done::Tried(tried) => self.tried(tried),
             Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
             Done::Freed(key) => self.input(Input::Freed { key }),
             Done::Saved => self.last.end(),
@@ -49,7 +52,7 @@ impl Shell {
     }
 
     /// Finds the address on which a run listens that reported only its port.
-    fn locate(&mut self, key: RunKey, handshake: Handshake) {
+    pub(super) fn locate(&mut self, key: RunKey, handshake: Handshake) {
         match self.runs.tree(&key) {
             Some(tree) => self.readiness.locate(key, handshake, tree),
             // The run is gone, and the core drops the result.
@@ -63,7 +66,10 @@ impl Shell {
 
     pub(crate) fn take_found(&mut self, found: Found) {
         match found {
-            Found::Ready { key, handshake, ports } => self.input(Input::Ready { key, handshake, ports }),
+            Found::Ready { key, handshake, ports } => {
+                self.readiness.located(&key);
+                self.input(Input::Ready { key, handshake, ports });
+            }
             Found::Probed { key, found } => {
                 self.readiness.end_probe(&key);
                 self.input(Input::Probed { key, found });

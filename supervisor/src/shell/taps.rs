@@ -22,6 +22,11 @@ impl Taps {
         self.0.get(&key.name).filter(|(run, _)| *run == key.run).map(|(_, tap)| &**tap)
     }
 
+    /// Returns the tap of each worker's latest run.
+    pub(super) fn all(&self) -> impl Iterator<Item = (RunKey, &Arc<Tap>)> {
+        self.0.iter().map(|(name, (run, tap))| (RunKey { name: name.clone(), run: *run }, tap))
+    }
+
     pub(super) fn forget(&mut self, name: &Name) {
         self.0.remove(name);
     }

@@ -33,6 +33,60 @@ pub(crate) fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Has reads of a descriptor return at once.
+pub(crate) fn do_not_block(fd: &OwnedFd) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_truncate(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Has a descriptor be closed on exec, or not.
+///
+/// # Errors
+/// When it is not open.
+pub(crate) fn close_on_exec(fd: RawFd, is_closed: bool) -> io::Result<()> {
+    let flags = if is_closed { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: sets a flag of a number.
+    if unsafe { libc::fcntl(fd, libc::F_SETFD, flags) } < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Closes all descriptors above the standard streams but these, which are in ascending order. Called while nothing else was opened.
+///
+/// # Errors
+/// When the kernel can't.
+pub(crate) fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
+    let mut first: libc::c_uint = 3;
+    let ends = kept.iter().map(|fd| fd.unsigned_abs()).chain([libc::c_uint::MAX]);
+    for end in ends {
+        // SAFETY: no owner of any of these numbers exists: the program has just begun.
+        if end > first && unsafe { libc::syscall(libc::SYS_close_range, first, end - 1, 0) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        first = end.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Makes a file in memory that holds these bytes for good.
+///
+/// # Errors
+/// When there is no memory, or no descriptor.
+pub(crate) fn sealed(bytes: &[u8]) -> io::Result<File> {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use std::io::Write as _;
+    let memory = memfd_create(c"gob-state", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let mut file = File::from(memory);
+    file.write_all(bytes)?;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::all()))?;
+    Ok(file)
+}
+
 /// Raises the soft limit of open files to the hard one and returns its former value.
 pub(crate) fn raise_open_files() -> io::Result<libc::rlimit> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();

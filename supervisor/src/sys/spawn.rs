@@ -9,8 +9,9 @@
 mod child;
 mod slots;
 
+pub(crate) use child::{LOCK_FD, SECOND_FD};
 use slots::Lent;
-pub(crate) use slots::reserve;
+pub(crate) use slots::{hand_over, reserve, take_over};
 
 use super::tag::Tag;
 use super::{clock, clone, process};
@@ -232,7 +233,19 @@ pub(crate) fn block_signals() -> libc::sigset_t {
     }
 }
 
-fn restore_signals(before: &libc::sigset_t) {
+/// Lets this thread take all signals.
+pub(crate) fn take_signals() {
+    // SAFETY: the set is valid memory that the call fills.
+    let none = unsafe {
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        none
+    };
+    restore_signals(&none);
+}
+
+/// Gives this thread the mask back that it had.
+pub(crate) fn restore_signals(before: &libc::sigset_t) {
     // SAFETY: a set that pthread_sigmask filled.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::from_ref(before), std::ptr::null_mut()) };
 }

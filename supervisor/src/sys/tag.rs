@@ -7,6 +7,7 @@
 
 use super::fds;
 use gob_protocol::tag::{self as layout, SERIAL_BITS};
+use serde::{Deserialize, Serialize};
 use std::fs::Metadata;
 use std::io;
 use std::mem::MaybeUninit;
@@ -15,7 +16,7 @@ use std::os::unix::fs::MetadataExt;
 /// The mark of one run: 32 bits of the state directory ([`home`]), 12 random bits of the supervisor's life, and a counter
 /// of 18 bits that goes on into the random ones. The holder of the state directory's lock knows by the first part
 /// which processes are those of its dead predecessors, also when nothing else is left of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Tag(pub(crate) u64);
 
 const COUNTER_BITS: u32 = 18;
@@ -62,7 +63,7 @@ impl Life {
 }
 
 /// The tags that were given in one life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Given {
     /// Returns the tag before the first one.
     base: u64,
@@ -90,6 +91,11 @@ impl Tags {
         // The top two bits stay clear: RLIM_INFINITY and its neighbours mean something else.
         let base = u64::from(home.max(1)) << SERIAL_BITS | life << COUNTER_BITS;
         Self(Given { base, last: base })
+    }
+
+    /// Goes on with the tags of a life that goes on.
+    pub(crate) const fn resume(given: Given) -> Self {
+        Self(given)
     }
 
     /// Returns the tag before the first one.

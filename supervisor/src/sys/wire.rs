@@ -6,7 +6,7 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,6 +19,12 @@ const WITHOUT_WATCH: Duration = Duration::from_millis(20);
 /// A connected socket that never blocks.
 #[derive(Debug)]
 pub(crate) struct Wire(AsyncFd<UnixStream>);
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
+}
 
 impl Wire {
     /// Takes a socket.

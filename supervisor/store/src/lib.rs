@@ -35,6 +35,6 @@ pub use model::{Definition, Definitions, Known, Page, Setup};
 pub use read::{Reader, Supervisor};
 #[cfg(feature = "write")]
 pub use write::{
-    Answer, Condition, Full, Handle, Health, Kept, Notice, Question, Record, Settings, Store, Told,
-    Unfinished,
+    Answer, Condition, Full, Handle, Health, Kept, Notice, Question, Record, Settings, Store, StoreState,
+    Told, Unfinished,
 };

@@ -85,5 +85,7 @@ mod syscalls;
 mod terminal;
 mod trees;
 mod unlocked;
+mod upgrade;
+mod upgrade_faults;
 mod who;
 mod whose;

@@ -10,10 +10,10 @@ use std::fs;
 
 const OURS: &[u8] = env!("CARGO_PKG_VERSION").as_bytes();
 /// Of the same length, so that it can be written over the other one.
-const OTHER: &str = "9.9.9";
+pub(crate) const OTHER: &str = "9.9.9";
 
 /// Returns the program of another version: the same, except for its version.
-fn of_other_version(gob: &Gob, name: &str) -> Vec<u8> {
+pub(crate) fn of_other_version(gob: &Gob, name: &str) -> Vec<u8> {
     let mut bytes = fs::read(gob.bin(name)).unwrap();
     assert_eq!(OURS.len(), OTHER.len(), "a version of another length");
     let places: Vec<usize> =
@@ -26,7 +26,7 @@ fn of_other_version(gob: &Gob, name: &str) -> Vec<u8> {
 }
 
 /// Puts a program in the place of another one, as an installer does.
-fn install(gob: &Gob, name: &str, bytes: &[u8]) {
+pub(crate) fn install(gob: &Gob, name: &str, bytes: &[u8]) {
     let new = gob.dir().join("new");
     program::write(&new, bytes, 0o755);
     fs::rename(new, gob.bin(name)).unwrap();

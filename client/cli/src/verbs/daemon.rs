@@ -5,6 +5,7 @@ pub(crate) mod restart;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod upgrade;
 
 use super::{SUPERVISOR, Verb, timeout};
 use crate::failure::Failure;

@@ -45,6 +45,7 @@ export interface Requests {
   cleanup: { payload: T.EmptyPayload; data: T.RemovedData };
   nuke: { payload: T.ForcePayload; data: T.NukeData };
   shutdown: { payload: T.ForcePayload; data: T.ShutdownData };
+  upgrade: { payload: T.UpgradePayload; data: T.UpgradeData };
   subscribe: { payload: T.SubscribePayload; data: T.SubscribeData };
   unsubscribe: { payload: T.EmptyPayload; data: T.EmptyData };
   status: { payload: T.EmptyPayload; data: T.Status };
@@ -260,6 +261,11 @@ export abstract class Methods<Options> {
   /** Ends all workers and keeps logs and history. */
   shutdown(payload: T.ForcePayload = {}, options?: Options): Promise<T.ShutdownData> {
     return this.request("shutdown", payload, options);
+  }
+
+  /** Makes the supervisor replace its own program; workers and clients stay. */
+  upgrade(payload: T.UpgradePayload = {}, options?: Options): Promise<T.UpgradeData> {
+    return this.request("upgrade", payload, options);
   }
 
   /** Asks for events. */

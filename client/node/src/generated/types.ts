@@ -668,6 +668,14 @@ export interface PortsPayload {
   name?: Name | undefined;
 }
 
+/** A program of the supervisor. */
+export interface Program {
+  /** Its path. */
+  exe: string;
+  /** Its version. */
+  version: string;
+}
+
 /** Data of `queue_add`. */
 export interface QueueAddData {
   /** The job. */
@@ -1308,6 +1316,20 @@ export interface Survivor {
 
 /** A time as RFC 3339, in UTC, with milliseconds. */
 export type Timestamp = string;
+
+/** Data of `upgrade`. */
+export interface UpgradeData {
+  /** The program that ran until now. */
+  from: Program;
+  /** The program that runs from now on. */
+  to: Program;
+}
+
+/** Payload of `upgrade`. */
+export interface UpgradePayload {
+  /** Absolute path of the new program; the one that lies where the present one was when absent. */
+  exe?: string | undefined;
+}
 
 /** One worker as one requester sees it (PROTOCOL 6). Successive views share the parts that stay the same. */
 export interface View {

@@ -56,6 +56,7 @@ export const REQUEST_TYPES = [
   "cleanup",
   "nuke",
   "shutdown",
+  "upgrade",
   "subscribe",
   "unsubscribe",
   "status",

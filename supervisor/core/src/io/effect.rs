@@ -228,6 +228,14 @@ pub enum Effect {
     ForgetRun(RunKey),
     /// Feed [`Input::Due`](crate::Input::Due) at this time instead of the one requested before; `None`: not at all.
     WakeAt(Option<u64>),
+    /// Try the program to which the supervisor is to be upgraded; answered by `ProgramTried`, in bounded time.
+    TryProgram {
+        /// Its path; the one at which this program lies when absent.
+        exe: Option<String>,
+    },
+    /// Replace this program by the one that was tried last, with the state; answered by `NotReplaced` in this program, in bounded
+    /// time, or by `Upgraded` in the new one.
+    Replace,
     /// Everything is down and answered: end the process with code 0.
     Exit {
         /// Remove gob's own files too.

@@ -12,6 +12,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_config::Reading;
+use gob_protocol::answer::Program;
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::view::Port;
 use gob_protocol::{Exit, Id, Leftover, Name, Receipt, Request};
@@ -261,6 +262,14 @@ pub enum Input {
     Healed,
     /// Sockets of workers are gone, or may be.
     SocketsLost(Lost),
+    /// The answer to [`Effect::TryProgram`](crate::Effect::TryProgram): the program that runs, where the new one can take over; else
+    /// the reason why it can't.
+    ProgramTried(Result<Program, String>),
+    /// The answer to [`Effect::Replace`](crate::Effect::Replace): the program that ran goes on, for this reason.
+    NotReplaced(String),
+    /// This is the new program, after [`Effect::Replace`](crate::Effect::Replace) of the one before it; fed behind
+    /// [`Core::resume`](crate::Core::resume).
+    Upgraded(Program),
     /// The supervisor is to end in order: a signal, or its keeper died.
     Terminate,
 }

@@ -91,6 +91,7 @@ mod steps;
 mod stop_ways;
 mod subscribers;
 mod table;
+mod upgrade;
 mod walls;
 mod watch;
 mod wish;

@@ -297,7 +297,7 @@ fn views(data: &Data) -> Vec<&View> {
         Data::List(data) => data.workers.iter().collect(),
         Data::Subscribe(data) => data.workers.iter().flatten().collect(),
         Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => vec![],
-        Data::Reload(_) | Data::Status(_) | Data::Empty(_) => vec![],
+        Data::Reload(_) | Data::Status(_) | Data::Empty(_) | Data::Upgrade(_) => vec![],
         Data::Graphs(_) | Data::GraphDelete(_) => vec![],
         Data::Runs(_) | Data::RunsDelete(_) | Data::Stats(_) | Data::Blame(_) | Data::History(_) => vec![],
         Data::QueueAdd(_) | Data::QueueJob(_) | Data::QueueClaim(_) | Data::QueueList(_) => vec![],

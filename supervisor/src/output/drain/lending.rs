@@ -3,7 +3,7 @@
 use super::Drain;
 use super::slots::Token;
 use crate::output::exchange::Job;
-use crate::output::loan::Loan;
+use crate::output::loan::{Loan, Terms};
 
 impl Drain {
     /// Lends a flooding pipe to the writer, behind the bytes that were read of it.
@@ -16,6 +16,13 @@ impl Drain {
             pipe.disarm(&self.poller);
             self.lent += 1;
             self.exchange.submit(Job::Copy(Loan { run: id, stream, token: token.0, terms: pipe.lend() }));
+        }
+    }
+
+    /// Has the writer give back all pipes.
+    pub(super) fn recall_lent(&mut self) {
+        for run in self.slots.iter() {
+            run.pipes.iter().flatten().filter_map(|pipe| pipe.loan.as_ref()).for_each(Terms::revoke);
         }
     }
 

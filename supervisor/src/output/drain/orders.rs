@@ -29,6 +29,11 @@ impl Drain {
                 self.flushes.push(done);
                 self.slots.tokens().into_iter().for_each(|token| self.owe(token));
             }
+            Command::Rest => {
+                self.rests = true;
+                self.recall_lent();
+            }
+            Command::GoOn => self.rests = false,
             Command::Stop => return false,
         }
         true

@@ -18,7 +18,7 @@ pub(super) struct Side {
     /// The sizes of the rotated files, youngest first.
     pub(super) rotated: VecDeque<u64>,
     /// The current file ends in the middle of a line.
-    mid_line: bool,
+    pub(super) mid_line: bool,
 }
 
 impl Side {

@@ -5,6 +5,7 @@
 //! which copies no number from the first one on that it closes. So all that the child needs must lie below.
 
 use super::Spec;
+use crate::upgrade::{Fd, Inherited, Missing, Named};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -40,6 +41,22 @@ pub(crate) fn reserve() {
     if slots.is_none() {
         *slots = Slots::new().ok();
     }
+}
+
+/// Names the numbers, for another program: they would not be low again.
+pub(crate) fn hand_over(named: &mut Named) -> Option<[Fd; 6]> {
+    let slots = slots();
+    let Slots { null, numbers: [a, b, c, d, e] } = slots.as_ref()?;
+    Some([named.name(null), named.name(a), named.name(b), named.name(c), named.name(d), named.name(e)])
+}
+
+/// Takes the numbers of another program.
+pub(crate) fn take_over([null, a, b, c, d, e]: [Fd; 6], inherited: &mut Inherited) -> Result<(), Missing> {
+    let null = File::from(inherited.take(null)?);
+    let mut number = |fd| inherited.take(fd);
+    let numbers = [number(a)?, number(b)?, number(c)?, number(d)?, number(e)?];
+    *slots() = Some(Slots { null, numbers });
+    Ok(())
 }
 
 /// Has the numbers refer to what a child is given; `None` where that fails.

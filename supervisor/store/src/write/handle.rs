@@ -8,6 +8,7 @@ use super::thread;
 use super::told::Told;
 use crate::files::FILE;
 use crate::schema::{STEPS, Step};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub(super) is_running: bool,
     /// The time by which the thread has to end.
     pub(super) finish_by: Option<Instant>,
+    /// The thread closes the file and ends as soon as nothing is to be done.
+    pub(super) is_hurried: bool,
     pub(super) condition: Condition,
     pub(super) reason: Option<String>,
     pub(super) dropped: u64,
@@ -119,6 +122,7 @@ impl Store {
             settings,
             is_running: false,
             finish_by: None,
+            is_hurried: false,
             condition: Condition::Closed,
             reason: None,
             dropped: 0,
@@ -132,6 +136,17 @@ impl Store {
         let told = Box::new(told);
         Handle { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), told, steps }) }
     }
+}
+
+/// What the thread of one program of a supervisor leaves to that of the next, beside the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreState {
+    dropped: u64,
+    is_loss: bool,
+    is_gap: bool,
+    floor: u64,
+    tokens: u64,
+    is_checked: bool,
 }
 
 /// The store, for the thread that supervises.
@@ -230,9 +245,40 @@ impl Handle {
         }
     }
 
+    /// Has the thread close the file and end as soon as nothing is to be done, or only after a while.
+    pub fn hurry(&self, is_hurried: bool) {
+        self.shared.lock().is_hurried = is_hurried;
+        self.shared.changed();
+    }
+
+    /// Returns what another program needs to go on with the store of this life, once the thread has ended.
+    #[must_use]
+    pub fn hand_over(&self) -> StoreState {
+        let state = self.shared.lock();
+        StoreState {
+            dropped: state.dropped,
+            is_loss: state.is_loss,
+            is_gap: state.is_gap,
+            floor: state.floor,
+            tokens: state.tokens,
+            is_checked: state.is_checked,
+        }
+    }
+
+    /// Goes on with the store of this life, which another program had.
+    pub fn resume(&self, state: &StoreState) {
+        let own = &mut *self.shared.lock();
+        own.dropped = state.dropped;
+        own.is_loss = state.is_loss;
+        own.is_gap = state.is_gap;
+        own.floor = own.floor.max(state.floor);
+        own.tokens = state.tokens;
+        own.is_checked = state.is_checked;
+    }
+
     /// Returns whether the thread lives.
-    #[cfg(test)]
-    pub(crate) fn is_running(&self) -> bool {
+    #[must_use]
+    pub fn is_running(&self) -> bool {
         self.shared.lock().is_running
     }
 

@@ -17,7 +17,7 @@ mod told;
 mod trim;
 mod work;
 
-pub use handle::{Handle, Store, Unfinished};
+pub use handle::{Handle, Store, StoreState, Unfinished};
 pub use question::{Answer, Question};
 pub use queue::Full;
 pub use records::Record;

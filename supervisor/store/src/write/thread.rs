@@ -110,7 +110,9 @@ pub(super) fn run(shared: &Shared) {
             Turn::Trim => worker.trim(),
             Turn::Finish(until) => worker.finish(until),
             Turn::Idle => {
-                worker.check();
+                if !shared.lock().is_hurried {
+                    worker.check();
+                }
                 worker.close();
                 (shared.told)(Told::Closed);
             }
@@ -127,9 +129,7 @@ impl Worker<'_> {
     /// Waits for work.
     fn turn(&mut self) -> Turn {
         let mut state = self.shared.lock();
-        // A file that was closed for idleness is followed by the end of the thread, at once.
-        let idle = if self.was_closed { Duration::ZERO } else { state.settings.idle };
-        let idle_at = Instant::now() + idle;
+        let since = Instant::now();
         loop {
             // While records wait for the file, questions behind them are taken too: they have a deadline.
             let room = if self.retry.is_some() { usize::MAX } else { BATCH };
@@ -148,9 +148,12 @@ impl Worker<'_> {
                     state.has_other_bounds = false;
                     trimmer.begin_anew();
                 }
-                if self.trimmer.as_ref().is_some_and(Trimmer::is_due) {
+                // A file that was closed for idleness is followed by the end of the thread, at once.
+                let is_hurried = self.was_closed || state.is_hurried;
+                if !is_hurried && self.trimmer.as_ref().is_some_and(Trimmer::is_due) {
                     return Turn::Trim;
                 }
+                let idle_at = if is_hurried { since } else { since + state.settings.idle };
                 if now >= idle_at {
                     return if is_done { Turn::End } else { Turn::Idle };
                 }

@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release -p gob-tests --bin gob-bench` builds the measured programs and prints one table;
 //! `docs/BENCHMARKS.md` explains the rows. `--quick` takes few samples, to check that it runs; `--scale`
-//! measures growth instead, `--jobs` jobs, `--locks` named locks, `--queue` the queue, and `--screen`
-//! the terminal's screen.
+//! measures growth instead, `--jobs` jobs, `--locks` named locks, `--queue` the queue, `--screen`
+//! the terminal's screen, and `--upgrade` upgrades under load.
 
 mod echo;
 mod idle;
@@ -16,6 +16,7 @@ mod queue;
 mod scale;
 mod screen;
 mod table;
+mod upgrade;
 
 use gob_tests::{Gob, Worker};
 use std::process::ExitCode;
@@ -64,13 +65,19 @@ fn main() -> ExitCode {
         ["--screen", "--quick"] | ["--quick", "--screen"] => {
             screen(&screen::Sizes { starts: 3, keys: 20, workers: 50, lines: 10_000, idle_s: 2 })
         }
+        ["--upgrade"] => upgrade(&upgrade::Sizes { rounds: 100, clients: 64, floods: 50 }),
+        ["--upgrade", "--quick"] | ["--quick", "--upgrade"] => {
+            upgrade(&upgrade::Sizes { rounds: 5, clients: 4, floods: 3 })
+        }
         ["flood", bytes, ..] => jobs::flood(bytes),
         ["echo", socket] => echo::serve(socket),
         ["canned", socket, answer] => scale::canned(socket, answer),
         ["fetch", socket] => scale::fetch(socket),
         ["fan-out", socket, count] => scale::loop_of_writes(socket, count),
         _ => {
-            eprintln!("usage: gob-bench [--scale | --jobs | --locks | --queue | --screen] [--quick]");
+            eprintln!(
+                "usage: gob-bench [--scale | --jobs | --locks | --queue | --screen | --upgrade] [--quick]"
+            );
             ExitCode::from(2)
         }
     }
@@ -128,6 +135,14 @@ fn screen(sizes: &screen::Sizes) -> ExitCode {
     build();
     let mut table = Table::default();
     screen::run(&mut table, sizes);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn upgrade(sizes: &upgrade::Sizes) -> ExitCode {
+    build();
+    let mut table = Table::default();
+    upgrade::run(&mut table, sizes);
     table.print();
     ExitCode::SUCCESS
 }

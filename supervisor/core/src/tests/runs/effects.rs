@@ -91,10 +91,9 @@ impl World {
             // Tests of graphs answer these.
             Effect::FindGraphs(_) | Effect::DeleteGraph { .. } => {}
             Effect::Remember { key } => drop(self.runs.alive(key, "record")?),
-            // `feed` answers it.
-            Effect::ReadConfig | Effect::BoundHistory { .. } => {}
-            // Tests of ports answer them.
-            Effect::LookForPorts { .. } | Effect::FindPorts { .. } => {}
+            // `feed` answers the first one, and tests of ports and of upgrades the others.
+            Effect::ReadConfig | Effect::BoundHistory { .. } | Effect::Replace => {}
+            Effect::LookForPorts { .. } | Effect::FindPorts { .. } | Effect::TryProgram { .. } => {}
             // Nothing depends on what is recorded or marked; and no client of these tests asks for it.
             Effect::Record(_) | Effect::MarkJobs { .. } => {}
             // `feed` answers it.

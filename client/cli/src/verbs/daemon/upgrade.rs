@@ -1,0 +1,78 @@
+//! `gobctl daemon upgrade`: has the supervisor go on with another program, while workers and clients stay.
+
+use crate::context::{Context, needs};
+use crate::each::print_data;
+use crate::failure::Failure;
+use crate::out;
+use crate::text::escape;
+use crate::verbs::{Effect, Verb, timeout};
+use clap::{Arg, ArgMatches, ValueHint, value_parser};
+use gob_client::call::Upgrade;
+use gob_client::protocol::answer::{Program, UpgradeData};
+use gob_host::siblings;
+use std::path::{Path, PathBuf};
+
+pub(crate) const VERB: Verb = Verb {
+    path: &["daemon", "upgrade"],
+    effect: Effect::Changes,
+    about: "Go on with another program; workers and clients stay",
+    examples: "Examples:\n  gobctl daemon upgrade\n  gobctl daemon upgrade --exe ~/src/gob/target/release/gobd\n",
+    timeout: timeout::UNTIL_ENDED,
+    command: |command| {
+        command.arg(
+            Arg::new("exe")
+                .long("exe")
+                .value_name("PATH")
+                .value_parser(value_parser!(PathBuf))
+                .value_hint(ValueHint::ExecutablePath)
+                .help("The new gobd; the installed one by default, beside gobctl"),
+        )
+    },
+    run: Some(run),
+    ..Verb::ROW
+};
+
+/// Without a supervisor nothing is to be upgraded: the next start finds the installed one.
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let mut client = context.without_autostart().connect("upgrade")?;
+    needs(&client, "upgrade")?;
+    let exe = match matches.get_one::<PathBuf>("exe") {
+        Some(path) => Some(absolute(path)?),
+        // A supervisor that finds none goes on with the file that lies where its own did.
+        None => siblings::find("gobd").ok().and_then(|path| path.to_str().map(str::to_owned)),
+    };
+    let reply = context.call(&mut client, Upgrade { exe })?;
+    if context.json {
+        print_data(reply.data())?;
+    } else if !context.quiet {
+        let data = reply.read()?;
+        out::print(&format!("{}\n", escape(&told(&data, client.server().pid))))?;
+    }
+    Ok(0)
+}
+
+/// Returns the path from the root: the supervisor has another working directory.
+fn absolute(path: &Path) -> Result<String, Failure> {
+    let path = std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("--exe {}: {error}", path.display())))?;
+    let told = path.display().to_string();
+    path.into_os_string().into_string().map_err(|_| Failure::usage(format!("--exe {told} is not UTF-8")))
+}
+
+fn told(UpgradeData { from, to }: &UpgradeData, pid: i32) -> String {
+    let of = |program: &Program| format!("{} ({})", program.version, program.exe);
+    format!("upgraded gobd (pid {pid}) from {} to {}; all workers went on", of(from), of(to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_programs_are_told() {
+        let program = |version: &str, exe: &str| Program { version: version.into(), exe: exe.into() };
+        let data = UpgradeData { from: program("0.1.0", "/a/gobd"), to: program("0.2.0", "/b/gobd") };
+        let want = "upgraded gobd (pid 7) from 0.1.0 (/a/gobd) to 0.2.0 (/b/gobd); all workers went on";
+        assert_eq!(told(&data, 7), want);
+    }
+}

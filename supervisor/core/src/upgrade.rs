@@ -1,0 +1,93 @@
+//! `upgrade`: who may ask for it, one at a time, and its answer, which another program of the supervisor may give.
+//!
+//! The shell tries the new program, replaces this one by it, and says what became of that. Workers and clients are no part of it.
+
+use crate::conns::Caller;
+use crate::cx::Cx;
+use crate::ids::ConnId;
+use crate::io::Effect;
+use crate::owner::may_force;
+use crate::refusals;
+use crate::workers::Workers;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::answer::{Program, UpgradeData};
+use gob_protocol::request::Upgrade;
+use gob_protocol::{Actor, Data, EventKind, Id, Name, Owner, WireError};
+use serde::{Deserialize, Serialize};
+
+/// The upgrade that is under way, if one is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Upgrading(Option<Asked>);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Asked {
+    conn: ConnId,
+    id: Option<Id>,
+    actor: Actor,
+    /// The program that asks to be replaced, once the new one was tried.
+    from: Option<Program>,
+}
+
+impl Upgrading {
+    /// Takes a request.
+    pub(crate) fn ask(&mut self, caller: &Caller, Upgrade { exe }: Upgrade, workers: &Workers, cx: &mut Cx) {
+        if let Err(refused) = may(caller.owner(), workers, cx).and_then(|()| self.is_free()) {
+            return cx.answer(caller, Err(refused));
+        }
+        let (conn, id, actor) = (caller.conn, caller.id.clone(), caller.actor());
+        self.0 = Some(Asked { conn, id, actor, from: None });
+        cx.push(Effect::TryProgram { exe });
+    }
+
+    fn is_free(&self) -> Result<(), Box<WireError>> {
+        if self.0.is_some() { Err(refusals::upgrade_is_on()) } else { Ok(()) }
+    }
+
+    /// The new program was tried, or could not be.
+    pub(crate) fn tried(&mut self, tried: Result<Program, String>, cx: &mut Cx) {
+        match (tried, &mut self.0) {
+            (Ok(_), Some(_)) if cx.leaving.is_on() => self.end(Err(refusals::shutting_down()), cx),
+            (Ok(from), Some(asked)) => {
+                asked.from = Some(from);
+                cx.push(Effect::Replace);
+            }
+            (Err(why), _) => self.failed(&why, cx),
+            (Ok(_), None) => {}
+        }
+    }
+
+    /// The program was not replaced.
+    pub(crate) fn failed(&mut self, why: &str, cx: &mut Cx) {
+        self.end(Err(refusals::upgrade_failed(why)), cx);
+    }
+
+    /// This is the new program.
+    pub(crate) fn done(&mut self, to: Program, cx: &mut Cx) {
+        cx.setup.server.version.clone_from(&to.version);
+        let asked = self.0.as_ref();
+        let actor = asked.map_or(Actor::Supervisor, |asked| asked.actor.clone());
+        let from = asked.and_then(|asked| asked.from.clone()).unwrap_or_else(|| to.clone());
+        cx.publish(EventKind::SupervisorUpgraded, actor, None);
+        self.end(Ok(Data::Upgrade(Box::new(UpgradeData { from, to }))), cx);
+    }
+
+    fn end(&mut self, answer: Result<Data, Box<WireError>>, cx: &mut Cx) {
+        if let Some(Asked { conn, id, .. }) = self.0.take() {
+            cx.reply(conn, id, answer);
+        }
+    }
+}
+
+/// Decides whether an owner may replace the program that all workers depend on.
+fn may(requester: &Owner, workers: &Workers, cx: &Cx) -> Result<(), Box<WireError>> {
+    let forced = &cx.setup.settings.force_owners;
+    if may_force(forced, requester) {
+        return Ok(());
+    }
+    let live = workers.values().filter(|worker| worker.is_running());
+    let others = live.filter(|worker| !worker.title().may_manage(requester));
+    let others: Vec<(&Name, &Owner)> = others.map(|worker| (&worker.name, worker.owner())).collect();
+    Err(refusals::may_not_upgrade(&others, requester, forced))
+}

@@ -1,0 +1,250 @@
+//! The shell's part in an upgrade: it begins the trial, rests while nothing new may begin, and is written as data and made of it.
+
+use super::{Done, Shell};
+use crate::claims::Claims;
+use crate::connection::{Connection, Connections};
+use crate::foreign::ForeignState;
+use crate::graph_lock::HeldLock;
+use crate::last::Last;
+use crate::output::{OutputState, Tap};
+use crate::readiness::{Ports, PortsState};
+use crate::sys::wire::Wire;
+use crate::upgrade::{self, Candidate, Inherited, Named, Pause, ShellState, Trial, Unfit};
+use gob_core::{ConnId, Core, Effect, Input, RunKey};
+use gob_protocol::handshake::Handshake;
+use std::fs::File;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::UnixStream;
+
+/// What the shell goes on with that another program of it left.
+pub(crate) struct Resumed {
+    pub(crate) conns: Connections,
+    pub(crate) locks: Vec<(RunKey, Arc<HeldLock>)>,
+    pub(crate) taps: Vec<(RunKey, Arc<Tap>)>,
+    pub(crate) located: Vec<(RunKey, Handshake)>,
+    pub(crate) claims: Claims,
+    pub(crate) ports: PortsState,
+    pub(crate) foreign: ForeignState,
+}
+
+/// Whether an effect that is not carried out is given again by [`Core::resume`].
+const fn is_given_again(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Spawn(_)
+            | Effect::Examine { .. }
+            | Effect::EndOrphans { .. }
+            | Effect::Probe { .. }
+            | Effect::StopHttp { .. }
+            | Effect::ReadRest { .. }
+            | Effect::Free { .. }
+            | Effect::FindGraphs(_)
+            | Effect::DeleteGraph { .. }
+            | Effect::Ask { .. }
+            | Effect::MarkLocks { .. }
+            | Effect::ReadConfig
+            | Effect::Remember { .. }
+    )
+}
+
+impl Shell {
+    /// Has the program opened to which the supervisor is to be upgraded.
+    pub(super) fn open_program(&mut self, exe: Option<String>) {
+        let path = exe.unwrap_or_else(upgrade::own_path);
+        let (disks, to_loop) = (self.disks.clone(), self.done.clone());
+        tokio::task::spawn_local(async move {
+            let opened = upgrade::open(path, &disks).await;
+            to_loop.send(Done::Opened(opened)).await;
+        });
+    }
+
+    /// Has a program tried that is open; the core hears the result.
+    pub(super) fn try_program(&mut self, opened: Result<Candidate, String>) {
+        let begun = opened.and_then(|candidate| {
+            let state = self.sketch().map_err(|error| format!("the state can't be written: {error}"))?;
+            Ok((self.spawn_trial(&candidate, &state)?, candidate))
+        });
+        let to_loop = self.done.clone();
+        tokio::task::spawn_local(async move {
+            let tried = match begun {
+                Ok((trial, candidate)) => trial.judged_while_serving().await.map(|()| candidate),
+                Err(why) => Err(why),
+            };
+            to_loop.send(Done::Tried(tried)).await;
+        });
+    }
+
+    /// Begins the trial of a program, as a child that is no run's.
+    pub(crate) fn spawn_trial(&mut self, candidate: &Candidate, state: &File) -> Result<Trial, String> {
+        let begun = self.runs.spawn_trial(candidate, state);
+        begun.map_err(|error| format!("{} can't be executed: {error}", candidate.path))
+    }
+
+    /// A program was tried.
+    pub(super) fn tried(&mut self, tried: Result<Candidate, String>) {
+        let tried = tried.map(|candidate| {
+            self.candidate = Some(candidate);
+            upgrade::own_program()
+        });
+        self.input(Input::ProgramTried(tried));
+    }
+
+    /// Returns the program by which this one is to be replaced, once.
+    pub(crate) fn take_successor(&mut self) -> Option<Candidate> {
+        if std::mem::take(&mut self.is_replaced) { self.candidate.take() } else { None }
+    }
+
+    /// Begins nothing any more that can be begun again, and ends what is driven by others.
+    pub(crate) fn pause(&mut self) {
+        self.paused = Some(Pause::default());
+        self.conns.values().for_each(|connection| connection.rest());
+    }
+
+    /// Puts an effect off that can be given again.
+    pub(super) fn put_off(&mut self, effect: Effect) -> Option<Effect> {
+        match &mut self.paused {
+            Some(paused) if is_given_again(&effect) => {
+                paused.effects.push(effect);
+                None
+            }
+            Some(_) | None => Some(effect),
+        }
+    }
+
+    /// Puts the begin of a process off.
+    pub(super) fn put_off_done(&mut self, done: Done) -> Option<Done> {
+        match &mut self.paused {
+            Some(paused) if matches!(done, Done::Prepared { .. }) => {
+                paused.done.push(done);
+                None
+            }
+            Some(_) | None => Some(done),
+        }
+    }
+
+    /// Has the threads rest.
+    pub(crate) fn rest(&self) {
+        self.disks.rest(true);
+        self.history.rest(true);
+        self.output.rest();
+    }
+
+    /// Returns the part that does not rest yet, by what it does; `None` when all do. No message in the loop's queue is lost then.
+    pub(crate) fn restless(&mut self) -> Option<String> {
+        if !self.conns.values().all(|connection| connection.rests()) {
+            return Some("a connection is being read".to_owned());
+        }
+        if !self.output.rests() || !self.output.has_reported() {
+            return Some("the disk of the workers' logs has not taken what was read".to_owned());
+        }
+        if !self.disks.rests() {
+            let longest = self.disks.longest().map(|silent| silent.to_string());
+            return Some(longest.unwrap_or_else(|| "a thread has not ended".to_owned()));
+        }
+        if !self.history.rests() {
+            return Some(format!("the store has not been closed: {}", self.history.status().path));
+        }
+        (!self.readiness.rest()).then(|| "a notification is being read".to_owned())
+    }
+
+    /// Goes on as if there had been no pause.
+    pub(crate) fn go_on(&mut self) {
+        if let Err(error) = self.output.go_on() {
+            tracing::error!(%error, "no output of workers is read any more");
+        }
+        self.disks.rest(false);
+        self.history.rest(false);
+        self.readiness.go_on();
+        let Pause { effects, done } = self.paused.take().unwrap_or_default();
+        for effect in effects {
+            if let Some(answer) = self.carry_out(effect) {
+                self.input(answer);
+            }
+        }
+        done.into_iter().for_each(|done| self.take_done(done));
+    }
+
+    /// Returns all connections.
+    pub(crate) fn connections(&self) -> Vec<(ConnId, Rc<Connection>)> {
+        self.conns.iter().map(|(conn, connection)| (*conn, Rc::clone(connection))).collect()
+    }
+
+    /// Writes the state as far as it can be told while clients are served.
+    fn sketch(&mut self) -> std::io::Result<File> {
+        let mut named = Named::default();
+        let shell = self.hand_over(&mut named);
+        upgrade::write(&self.core, shell, None, &named)
+    }
+
+    /// Returns what is known at any time.
+    pub(crate) fn hand_over(&self, named: &mut Named) -> ShellState {
+        ShellState {
+            boot: self.boot.hand_over(named),
+            runs: self.runs.hand_over(self.clock, named),
+            locks: self.locks.iter().map(|(key, lock)| (key.clone(), lock.hand_over(named))).collect(),
+            conns: self
+                .conns
+                .iter()
+                .map(|(conn, connection)| (*conn, named.name(&connection.wire), connection.pending()))
+                .collect(),
+            taps: self.taps.all().map(|(key, tap)| (key, tap.hand_over())).collect(),
+            ports: self.ports.hand_over(),
+            readiness: self.readiness.hand_over(named),
+            foreign: self.foreign.hand_over(named),
+            store: self.history.hand_over(),
+        }
+    }
+
+    /// Returns what is known of the output of a shell at rest.
+    pub(crate) fn hand_output_over(&mut self, named: &mut Named) -> Option<OutputState> {
+        self.output.hand_over(named)
+    }
+
+    /// Returns the state of mind.
+    pub(crate) const fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Takes in what another program left.
+    pub(crate) fn take_over(&mut self, resumed: Resumed, inherited: &mut Inherited) -> Result<(), Unfit> {
+        let Resumed { conns, locks, taps, located, claims, ports, foreign } = resumed;
+        self.conns = conns;
+        self.locks.extend(locks);
+        taps.into_iter().for_each(|(key, tap)| self.taps.insert(key, tap));
+        self.claims = claims;
+        self.ports = Ports::resume(ports);
+        self.foreign.resume(foreign, inherited)?;
+        // What is written by now may be behind.
+        self.last = Last::default();
+        self.located = located;
+        Ok(())
+    }
+
+    /// Begins again all that was under way.
+    pub(crate) fn go_on_with_all(&mut self) {
+        for effect in self.core.resume() {
+            if let Some(answer) = self.carry_out(effect) {
+                self.input(answer);
+            }
+        }
+        for (key, handshake) in std::mem::take(&mut self.located) {
+            self.locate(key, handshake);
+        }
+        let conns: Vec<ConnId> = self.conns.keys().copied().collect();
+        conns.into_iter().for_each(|conn| self.touch(conn));
+    }
+}
+
+/// Takes over the connections of another program.
+pub(crate) fn connections(
+    all: Vec<(ConnId, crate::upgrade::Fd, crate::connection::Pending)>,
+    inherited: &mut Inherited,
+) -> Result<Connections, Unfit> {
+    let mut conns = Connections::new();
+    for (conn, fd, pending) in all {
+        let stream = UnixStream::from_std(inherited.take(fd)?.into())?;
+        conns.insert(conn, Rc::new(Connection::resume(Wire::new(stream)?, pending)));
+    }
+    Ok(conns)
+}

@@ -1,0 +1,98 @@
+//! Faults in the middle of an upgrade: whatever happens, there is one supervisor, the old one or the new one (F3).
+
+use crate::syscalls::{Failing, strace_works};
+use gob_tests::process::{self, Handle};
+use gob_tests::require::{Need, skip};
+use gob_tests::wait::{self, DEADLINE};
+use gob_tests::{Conn, Gob};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The steps at which a supervisor of the tests can be killed, in their order.
+const STEPS: [&str; 9] =
+    ["tried", "paused", "rested", "sealed", "tried-again", "named", "begun", "taken", "resumed"];
+
+#[test]
+fn an_upgrade_that_is_killed_at_any_step_is_swept_and_followed_by_one_supervisor() {
+    for step in STEPS {
+        let gob = Gob::new();
+        let mut conn = gob.connect_as("cli");
+        conn.ok("start", json!({"graph": "g"}));
+        let before = gob.status();
+        let worker = conn.ok("get", json!({"name": "g"}))["worker"]["pid"].as_i64().unwrap() as i32;
+        let worker = Handle::open(worker).unwrap();
+        let fault = gob.state_dir().join("upgrade.fault");
+        fs::write(&fault, step).unwrap();
+        conn.post("upgrade", json!({}));
+        gob.wait_other_instance(before["instance"].as_str().unwrap());
+        fs::remove_file(fault).unwrap();
+        assert!(worker.wait_gone(DEADLINE), "{step}: a worker of the killed one lives");
+        assert_eq!(gob.running("gobd").len(), 1, "{step}");
+        assert_eq!(gob.status()["keeper_pid"], before["keeper_pid"], "{step}");
+        let mut conn = gob.connect_as("cli");
+        conn.ok("start", json!({"graph": "g"}));
+        gob.ctl(["daemon", "upgrade"]).ok();
+        assert_eq!(conn.ok("get", json!({"name": "g"}))["worker"]["state"], "ready", "{step}");
+    }
+}
+
+/// Upgrades while a disk does not answer: that is told within the time, and nothing is lost.
+fn fails_in_time(gob: &Gob, conn: &mut Conn, what: &str) {
+    let begun = Instant::now();
+    let error = conn.err("upgrade", json!({}), "upgrade-failed");
+    assert!(begun.elapsed() < Duration::from_secs(3), "{what}: {:?}", begun.elapsed());
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains(what), "{message}");
+    assert_eq!(conn.ok("ping", json!({}))["pong"], true);
+    assert_eq!(gob.connect_as("cli").ok("ping", json!({}))["pong"], true, "new clients are served");
+}
+
+#[test]
+fn a_disk_that_hangs_under_the_logs_fails_the_upgrade_and_loses_no_line() {
+    if !strace_works() {
+        return skip(Need::Strace, "strace is not here or may not trace; no disk hung during an upgrade");
+    }
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    let lines = "i=0; while ! test -e stop; do i=$((i+1)); echo $i; sleep 0.01; done; exec sleep 1000";
+    conn.ok("add", json!({"command": ["/bin/sh", "-c", lines], "cwd": gob.dir(), "name": "w", "env": {"PATH": "/usr/bin:/bin"}}));
+    let log = gob.log("w", 1, "stdout");
+    assert!(wait::until(DEADLINE, || fs::metadata(&log).is_ok_and(|log| log.len() > 0)));
+    let hung = Failing::attach(
+        gob.gobd_pid(),
+        "write",
+        "delay_enter=100000000",
+        std::slice::from_ref(&log),
+        Path::new("/dev/null"),
+    );
+    let written = fs::metadata(&log).unwrap().len();
+    fails_in_time(&gob, &mut conn, "logs");
+    drop(hung);
+    assert!(wait::until(DEADLINE, || fs::metadata(&log).unwrap().len() > written), "it is written again");
+    fs::write(gob.dir().join("stop"), "").unwrap();
+    conn.ok("upgrade", json!({}));
+    conn.ok("stop", json!({"name": "w", "force": true}));
+    let text = fs::read_to_string(&log).unwrap();
+    for (at, line) in text.lines().enumerate() {
+        assert_eq!(line, (at + 1).to_string(), "a line is lost or doubled");
+    }
+}
+
+#[test]
+fn a_signal_that_comes_in_the_middle_is_not_lost() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "g"}));
+    let gobd = Handle::open(gob.gobd_pid()).unwrap();
+    let keeper = Handle::open(process::parent(gobd.pid).unwrap()).unwrap();
+    for _ in 0..20 {
+        conn.post("upgrade", json!({}));
+    }
+    wait::while_time_passes(Duration::from_millis(40));
+    gobd.signal(Signal::SIGTERM);
+    assert!(keeper.wait_gone(DEADLINE), "it ends, and in order");
+    assert!(gob.lock_line().is_none(), "{}", gob.logs());
+}
