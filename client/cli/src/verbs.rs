@@ -10,6 +10,7 @@ pub(crate) mod daemon;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod events;
+pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod graphs;
 pub(crate) mod hand_over;
@@ -133,6 +134,9 @@ pub(crate) static VERBS: &[&Verb] = &[
     &config::check::VERB,
     &config::init::VERB,
     &config::reload::VERB,
+    &export::NOUN,
+    &export::SYSTEMD,
+    &export::COMPOSE,
     &doctor::VERB,
     &shutdown::VERB,
     &nuke::VERB,

@@ -11,6 +11,7 @@ mod doctor;
 mod ensure;
 mod events;
 mod expected;
+mod export;
 mod external;
 mod faults;
 mod following;
