@@ -8,6 +8,7 @@ pub mod answer;
 mod bounded;
 pub mod build;
 pub mod cursor;
+pub mod database;
 pub mod env;
 pub mod envelope;
 pub mod error;

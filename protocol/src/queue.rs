@@ -34,6 +34,8 @@ pub const MAX_DELAY_MS: u64 = 10 * 366 * 24 * 3_600_000;
 pub const MAX_QUEUE_ATTEMPTS: u32 = 1_000;
 /// Jobs of a lane that the supervisor runs at once.
 pub const MAX_WIDTH: u32 = 1_000;
+/// The number of the first job that several machines share. The numbers of a machine's own jobs are lower.
+pub const FIRST_SHARED: u64 = 1_000_000_001;
 /// Longest key of [`QueueJob::dedupe`] and longest worker id, in bytes.
 pub const MAX_KEY_BYTES: usize = 200;
 

@@ -13,6 +13,7 @@ pub mod ctl;
 pub mod gob;
 pub mod logseq;
 pub mod picture;
+pub mod postgres;
 pub mod process;
 pub mod program;
 pub mod require;

@@ -22,6 +22,8 @@ mod queries;
 mod read;
 mod rows;
 mod schema;
+#[cfg(feature = "shared")]
+pub mod shared;
 #[cfg(feature = "write")]
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ mod history;
 mod lives;
 mod migrations;
 mod places;
-mod queue;
+pub(crate) mod queue;
 mod trouble;
 
 use crate::files::FILE;
@@ -239,7 +239,7 @@ fn alone(test: &str, script: &str) -> bool {
 }
 
 /// Says that a test does not happen for want of `need`; fails where everything is required.
-fn skip(need: &str, why: &str) {
+pub(crate) fn skip(need: &str, why: &str) {
     let of = |name| std::env::var(name).unwrap_or_default();
     let allowed = of("GOB_TEST_ALLOW").split(',').any(|name| name == need);
     assert!(allowed || of("GOB_TEST_REQUIRE") != "all", "{why}");

@@ -2,23 +2,23 @@
 
 use super::answer::{Ask, Decided};
 use super::rows::status_of;
+use super::sql::{Sql, SqlError, Tables, cells};
 use super::{lanes, list};
 use crate::rows::signed;
 use gob_protocol::queue::{MAX_AFTER, MAX_PRIORITY, NewJob, QueueRefusal, QueueTold};
 use gob_protocol::{Env, Name, QueueJob, QueueStatus, ScheduleName};
-use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Jobs of a lane that may wait.
 const MAX_WAITING: u64 = 1_000_000;
 
-pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+pub(super) fn json<T: Serialize>(value: &T) -> Sql<String> {
+    serde_json::to_string(value).map_err(|e| SqlError::Unwritable(e.into()))
 }
 
 /// Returns the text in which an environment is kept.
-pub(super) fn env_text(env: Option<&Env>) -> rusqlite::Result<Option<String>> {
+pub(super) fn env_text(env: Option<&Env>) -> Sql<Option<String>> {
     env.map(|env| json(&env.iter().collect::<BTreeMap<_, _>>())).transpose()
 }
 
@@ -32,19 +32,17 @@ pub(super) fn add(to: &Ask<'_>, new: &NewJob) -> Decided<QueueTold> {
 }
 
 /// Returns the job with a key that waits or runs.
-pub(super) fn with_key(db: &Connection, key: Option<&str>) -> rusqlite::Result<Option<QueueJob>> {
+pub(super) fn with_key(db: &dyn Tables, key: Option<&str>) -> Sql<Option<QueueJob>> {
     let Some(key) = key else { return Ok(None) };
-    let mut select = db.prepare_cached("SELECT number FROM job WHERE dedupe = ?1 AND status < 2")?;
-    let number: Option<i64> = select.query_row([key], |row| row.get(0)).optional()?;
-    number.map_or(Ok(None), |number| list::numbered(db, number))
+    let found = db.row("SELECT number FROM job WHERE dedupe = ?1 AND status < 2", cells![key])?;
+    found.map_or(Ok(None), |row| list::numbered(db, row.sure(0)?))
 }
 
 /// Puts a job into its lane.
 pub(super) fn insert(to: &Ask<'_>, new: &NewJob, schedule: Option<&ScheduleName>) -> Decided<QueueJob> {
-    let number = new.id.number().ok_or_else(|| QueueRefusal::NoJob(new.id.clone()))?;
+    let number = to.db.number(new.id.number())?.ok_or_else(|| QueueRefusal::NoJob(new.id.clone()))?;
     let key = signed(number);
-    let mut taken = to.db.prepare_cached("SELECT 1 FROM job WHERE number = ?1")?;
-    if taken.exists([key])? {
+    if to.db.row("SELECT 1 FROM job WHERE number = ?1", cells![key])?.is_some() {
         return Err(QueueRefusal::IdTaken(new.id.clone()).into());
     }
     let lane = lanes::ensure(to, &new.lane)?;
@@ -72,27 +70,27 @@ pub(super) fn insert(to: &Ask<'_>, new: &NewJob, schedule: Option<&ScheduleName>
         return Err(QueueRefusal::UnknownJobs(unknown).into());
     }
     let priority = new.priority.clamp(-MAX_PRIORITY, MAX_PRIORITY);
-    let mut put = to.db.prepare_cached(
+    to.db.change(
         "INSERT INTO job(number, lane, status, priority, run_at, blocked, attempt, attempts, max_attempts, command, cwd,
              owner, needs, outside, worker, created_at, dedupe, schedule, description)
          VALUES (?1, ?2, 0, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8, ?9, ?10, 0, 0, ?11, ?12, ?13, ?14)",
+        cells![
+            key,
+            new.lane.as_str(),
+            priority,
+            new.run_at.0,
+            blocked,
+            new.max_attempts.max(1),
+            json(&new.command)?,
+            &new.cwd,
+            new.owner.as_str(),
+            json(&before)?,
+            to.now.0,
+            new.dedupe.as_deref(),
+            schedule.map(ScheduleName::as_str),
+            new.description.as_deref(),
+        ],
     )?;
-    put.execute(params![
-        key,
-        new.lane.as_str(),
-        priority,
-        new.run_at.0,
-        blocked,
-        new.max_attempts.max(1),
-        json(&new.command)?,
-        new.cwd,
-        new.owner.as_str(),
-        json(&before)?,
-        to.now.0,
-        new.dedupe,
-        schedule.map(ScheduleName::as_str),
-        new.description,
-    ])?;
     for (before, is_done) in found {
         put_before(to.db, key, signed(before), is_done)?;
     }
@@ -114,24 +112,21 @@ fn numbers_before(new: &NewJob) -> Decided<BTreeSet<u64>> {
 }
 
 /// Returns the status of a job.
-pub(super) fn status_of_job(db: &Connection, number: i64) -> rusqlite::Result<Option<QueueStatus>> {
-    let mut select = db.prepare_cached("SELECT status FROM job WHERE number = ?1")?;
-    Ok(select.query_row([number], |row| row.get(0)).optional()?.and_then(status_of))
+pub(super) fn status_of_job(db: &dyn Tables, number: i64) -> Sql<Option<QueueStatus>> {
+    let found = db.row("SELECT status FROM job WHERE number = ?1", cells![number])?;
+    Ok(found.map(|row| row.sure(0)).transpose()?.and_then(status_of))
 }
 
 /// Notes that one job comes after another.
-pub(crate) fn put_before(db: &Connection, number: i64, before: i64, is_done: bool) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO job_after(number, before, done) VALUES (?1, ?2, ?3)";
-    db.prepare_cached(sql)?.execute(params![number, before, is_done]).map(drop)
+pub(crate) fn put_before(db: &dyn Tables, number: i64, before: i64, is_done: bool) -> Sql<()> {
+    let sql = "INSERT INTO job_after(number, before, done) VALUES (?1, ?2, ?3)
+         ON CONFLICT (number, before) DO UPDATE SET done = excluded.done";
+    db.change(sql, cells![number, before, is_done]).map(drop)
 }
 
 /// Keeps the environment of a job until it ends.
-pub(super) fn put_env(
-    db: &Connection,
-    number: i64,
-    env: Option<&Env>,
-    umask: Option<u32>,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO job_env(number, env, umask) VALUES (?1, ?2, ?3)";
-    db.prepare_cached(sql)?.execute(params![number, env_text(env)?, umask]).map(drop)
+pub(super) fn put_env(db: &dyn Tables, number: i64, env: Option<&Env>, umask: Option<u32>) -> Sql<()> {
+    let sql = "INSERT INTO job_env(number, env, umask) VALUES (?1, ?2, ?3)
+         ON CONFLICT (number) DO UPDATE SET env = excluded.env, umask = excluded.umask";
+    db.change(sql, cells![number, env_text(env)?, umask]).map(drop)
 }

@@ -1,13 +1,13 @@
 //! Which question is answered where.
 
+use super::sql::{Sql, SqlError, Tables};
 use super::{add, claim, lanes, list, recover, schedules, settle};
 use gob_protocol::Timestamp;
 use gob_protocol::queue::{QueueAsk, QueueRefusal, QueueTold};
-use rusqlite::Connection;
 
 /// The open transaction of a question, with the facts that come with it.
 pub(crate) struct Ask<'a> {
-    pub(crate) db: &'a Connection,
+    pub(crate) db: &'a dyn Tables,
     /// The supervisor's life.
     pub(crate) instance: &'a str,
     pub(crate) now: Timestamp,
@@ -15,13 +15,13 @@ pub(crate) struct Ask<'a> {
 
 /// A reason to end a question without a change.
 #[derive(Debug)]
-pub(super) enum Stop {
-    Sql(rusqlite::Error),
+pub(crate) enum Stop {
+    Sql(SqlError),
     Refused(QueueRefusal),
 }
 
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<SqlError> for Stop {
+    fn from(error: SqlError) -> Self {
         Self::Sql(error)
     }
 }
@@ -33,13 +33,13 @@ impl From<QueueRefusal> for Stop {
 }
 
 /// The result of a part of a question.
-pub(super) type Decided<T> = Result<T, Stop>;
+pub(crate) type Decided<T> = Result<T, Stop>;
 
 /// Answers a question in the open transaction. After a refusal, or an error, the caller takes back what it did.
 ///
 /// # Errors
-/// SQLite's error.
-pub(crate) fn answer(to: &Ask<'_>, ask: &QueueAsk) -> rusqlite::Result<QueueTold> {
+/// The database's error.
+pub(crate) fn answer(to: &Ask<'_>, ask: &QueueAsk) -> Sql<QueueTold> {
     if let Some(told) = list::read(to.db, ask)? {
         return Ok(told);
     }
@@ -74,6 +74,6 @@ fn change(to: &Ask<'_>, ask: &QueueAsk) -> Decided<QueueTold> {
         | QueueAsk::List { .. }
         | QueueAsk::Lanes
         | QueueAsk::ScheduleList { .. }
-        | QueueAsk::Unfinished => Err(Stop::Sql(rusqlite::Error::InvalidQuery)),
+        | QueueAsk::Unfinished => Err(Stop::Sql(SqlError::Unexpected)),
     }
 }

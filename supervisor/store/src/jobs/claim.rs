@@ -7,15 +7,15 @@
 use super::answer::{Ask, Decided, Stop};
 use super::rows::{self, JOB};
 use super::settle::{self, Held};
+use super::sql::{Sql, Tables, cells};
 use gob_protocol::queue::{Beat, Claim, Claimant, QueueRefusal, QueueTold};
-use gob_protocol::{LaneName, Name, QueueJob, QueueStatus, Timestamp};
-use rusqlite::{OptionalExtension as _, params};
+use gob_protocol::{LaneName, Name, QueueStatus, Timestamp};
 
 /// Rows that can't be understood, and fail, in one claim.
 const MAX_UNREADABLE: usize = 16;
 
 /// The number of the next job of the lane `?1` at the time `?2`.
-const NEXT: &str = "
+pub(super) const NEXT: &str = "
 WITH RECURSIVE first(number, priority, run_at) AS (
     SELECT number, priority, run_at FROM job WHERE number = (
         SELECT number FROM job INDEXED BY job_next WHERE lane = ?1 AND status = 0 AND blocked = 0
@@ -29,58 +29,58 @@ WITH RECURSIVE first(number, priority, run_at) AS (
 SELECT number FROM first WHERE run_at <= ?2 LIMIT 1";
 
 /// Returns the statement of a claim.
-fn statement() -> String {
+fn statement(db: &dyn Tables) -> String {
+    let next = db.next();
     format!(
         "UPDATE job SET status = 1, attempt = attempt + 1, attempts = attempts + 1, instance = ?3, outside = ?4,
-             worker = NOT ?4, locked_by = ?5, locked_at = ?2, heartbeat_at = ?2, started_at = ?2, exit = NULL
-         WHERE status = 0 AND number = ({NEXT})
+             worker = ?6, locked_by = ?5, locked_at = ?2, heartbeat_at = ?2, started_at = ?2, exit = NULL
+         WHERE status = 0 AND number = ({next})
              AND EXISTS (SELECT 1 FROM lane WHERE name = ?1 AND paused = 0)
          RETURNING {JOB}"
     )
 }
 
 /// Claims the next job.
-pub(super) fn claim(to: &Ask<'_>, lane: &LaneName, by: &Claimant) -> rusqlite::Result<QueueTold> {
+pub(super) fn claim(to: &Ask<'_>, lane: &LaneName, by: &Claimant) -> Sql<QueueTold> {
     let is_outside = matches!(by, Claimant::Outside(_));
     let mut claim = None;
     for _ in 0..MAX_UNREADABLE {
-        let mut update = to.db.prepare_cached(&statement())?;
-        let values = params![lane.as_str(), to.now.0, to.instance, is_outside, by.as_str()];
-        let found: Option<(i64, Option<QueueJob>)> =
-            update.query_row(values, |row| Ok((row.get(0)?, rows::job(row)))).optional()?;
-        match found {
-            Some((number, None)) => {
+        let values = cells![lane.as_str(), to.now.0, to.instance, is_outside, by.as_str(), !is_outside];
+        let found = to.db.row(&statement(to.db), values)?;
+        let Some(row) = found else { break };
+        let number = row.sure(0)?;
+        match rows::job(&row) {
+            None => {
                 let why = "it can't be read any more: the queue's file was damaged";
                 settle::end(to, number, QueueStatus::Failed, Some(why), None)?;
                 settle::follow(to, number, QueueStatus::Failed)?;
             }
-            Some((number, Some(job))) => {
+            Some(job) => {
                 let (env, umask) = if is_outside { (None, None) } else { environment(to, number)? };
                 claim = Some(Box::new(Claim { job, env, umask }));
                 break;
             }
-            None => break,
         }
     }
     Ok(QueueTold::Claimed { claim, due: due(to, lane)? })
 }
 
 /// Returns the earliest time of a job that waits for nothing but its time.
-fn due(to: &Ask<'_>, lane: &LaneName) -> rusqlite::Result<Option<Timestamp>> {
-    let mut select = to.db.prepare_cached(
+fn due(to: &Ask<'_>, lane: &LaneName) -> Sql<Option<Timestamp>> {
+    let found = to.db.row(
         "SELECT run_at FROM job INDEXED BY job_due WHERE lane = ?1 AND status = 0 AND blocked = 0
          ORDER BY run_at LIMIT 1",
+        cells![lane.as_str()],
     )?;
-    Ok(select.query_row([lane.as_str()], |row| row.get(0)).optional()?.map(Timestamp))
+    Ok(found.map(|row| row.sure(0)).transpose()?.map(Timestamp))
 }
 
 type Environment = (Option<gob_protocol::Env>, Option<u32>);
 
-fn environment(to: &Ask<'_>, number: i64) -> rusqlite::Result<Environment> {
-    let mut select = to.db.prepare_cached("SELECT env, umask FROM job_env WHERE number = ?1")?;
-    let found = select.query_row([number], |row| Ok((row.get::<_, Option<String>>(0)?, row.get(1)?)));
-    let (env, umask) = found.optional()?.unwrap_or_default();
-    Ok((env.and_then(|text| crate::rows::parse(&text)), umask))
+fn environment(to: &Ask<'_>, number: i64) -> Sql<Environment> {
+    let found = to.db.row("SELECT env, umask FROM job_env WHERE number = ?1", cells![number])?;
+    let Some(row) = found else { return Ok((None, None)) };
+    Ok((row.sure::<Option<String>>(0)?.and_then(|text| crate::rows::parse(&text)), row.sure(1)?))
 }
 
 /// Notes signs of life. A job that was cancelled stays held: its claimant has not heard of that yet, and works on.
@@ -89,8 +89,8 @@ pub(super) fn hear(to: &Ask<'_>, beats: &[Beat]) -> Decided<QueueTold> {
     for beat in beats {
         match settle::held(to, &beat.id, beat.attempt, Some(&beat.by)) {
             Ok(Held { number, status: QueueStatus::Running, .. }) => {
-                let sql = "UPDATE job SET heartbeat_at = max(heartbeat_at, ?2) WHERE number = ?1";
-                to.db.prepare_cached(sql)?.execute([number, beat.at.0])?;
+                let sql = "UPDATE job SET heartbeat_at = ?2 WHERE number = ?1 AND heartbeat_at < ?2";
+                to.db.change(sql, cells![number, beat.at.0])?;
             }
             Ok(Held { .. }) => gone.push(beat.id.clone()),
             Err(Stop::Refused(QueueRefusal::NoJob(id) | QueueRefusal::NotClaimed(id))) => gone.push(id),
@@ -124,12 +124,13 @@ mod tests {
     #[test]
     fn a_claim_searches_and_neither_scans_nor_sorts() {
         let plan = plan(
-            &statement()
+            &statement(&rusqlite::Connection::open_in_memory().unwrap())
                 .replace("?1", "'ci'")
                 .replace("?2", "7")
                 .replace("?3", "'i'")
                 .replace("?4", "0")
-                .replace("?5", "'w'"),
+                .replace("?5", "'w'")
+                .replace("?6", "1"),
         );
         let is_bad = |line: &&String| {
             line.contains("TEMP B-TREE") || line.starts_with("SCAN") && !line.contains("first")

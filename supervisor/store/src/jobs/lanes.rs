@@ -3,10 +3,10 @@
 use super::answer::{Ask, Decided};
 use super::list;
 use super::settle::{self, Followed};
+use super::sql::{Cell, Sql, SqlError, Tables, cells};
 use crate::rows::unsigned;
 use gob_protocol::queue::{LaneState, MAX_LANES, QueueRefusal, QueueTold};
 use gob_protocol::{LaneName, Owner, QueueStatus};
-use rusqlite::{Connection, params};
 
 /// Jobs that are cancelled in one answer.
 const CLEARED: usize = 500;
@@ -29,21 +29,28 @@ pub(super) fn ensure(to: &Ask<'_>, name: &LaneName) -> Decided<LaneState> {
             return Err(QueueRefusal::TooMany { what: "lanes", most: MAX_LANES }.into());
         }
     }
-    to.db.prepare_cached("INSERT INTO lane(name) VALUES (?1)")?.execute([name.as_str()])?;
+    to.db
+        .change("INSERT INTO lane(name) VALUES (?1) ON CONFLICT (name) DO NOTHING", cells![name.as_str()])?;
     let made = list::lane_state(to.db, name)?;
-    Ok(made.ok_or(rusqlite::Error::QueryReturnedNoRows)?)
+    Ok(made.ok_or(SqlError::Unexpected)?)
 }
 
-fn count(db: &Connection) -> rusqlite::Result<i64> {
-    db.query_row("SELECT count(*) FROM lane", [], |row| row.get(0))
+fn count(db: &dyn Tables) -> Sql<i64> {
+    number(db, "SELECT count(*) FROM lane")
+}
+
+/// Returns the one number of a statement.
+pub(super) fn number(db: &dyn Tables, sql: &str) -> Sql<i64> {
+    db.row(sql, &[])?.ok_or(SqlError::Unexpected)?.sure(0)
 }
 
 /// Deletes lanes without a job, a schedule or a setting.
-pub(crate) fn delete_unused(db: &Connection) -> rusqlite::Result<usize> {
-    db.execute(
-        "DELETE FROM lane WHERE width = 1 AND paused = 0 AND pending + running + completed + failed + cancelled = 0
+pub(crate) fn delete_unused(db: &dyn Tables) -> Sql<usize> {
+    db.change(
+        "DELETE FROM lane WHERE width = 1 AND paused = 0
+         AND lane.pending + lane.running + lane.completed + lane.failed + lane.cancelled = 0
          AND NOT EXISTS (SELECT 1 FROM schedule WHERE schedule.lane = lane.name)",
-        [],
+        &[],
     )
 }
 
@@ -54,11 +61,11 @@ pub(super) fn change(to: &Ask<'_>, name: &LaneName, change: Option<Change>) -> D
     match change {
         Change::Paused(is_paused) => {
             let sql = "UPDATE lane SET paused = ?2 WHERE name = ?1";
-            to.db.prepare_cached(sql)?.execute(params![name.as_str(), is_paused])?;
+            to.db.change(sql, cells![name.as_str(), is_paused])?;
         }
         Change::Width(width) => {
             let sql = "UPDATE lane SET width = ?2 WHERE name = ?1";
-            to.db.prepare_cached(sql)?.execute(params![name.as_str(), width])?;
+            to.db.change(sql, cells![name.as_str(), width])?;
         }
     }
     Ok(QueueTold::Lane(ensure(to, name)?))
@@ -67,15 +74,18 @@ pub(super) fn change(to: &Ask<'_>, name: &LaneName, change: Option<Change>) -> D
 /// Cancels jobs that wait, of some owners.
 pub(super) fn clear(to: &Ask<'_>, name: &LaneName, owners: &[Owner], reason: &str) -> Decided<QueueTold> {
     ensure(to, name)?;
-    let owners: Vec<_> = owners.iter().map(Owner::as_str).collect();
     let limit = CLEARED.saturating_add(1);
-    let mut select = to.db.prepare_cached(
-        // Jobs come after older ones: the newest first, none fails with another one that is cancelled as well.
+    let marks: Vec<_> = (3..).take(owners.len()).map(|at| format!("?{at}")).collect();
+    // Jobs come after older ones: the newest first, none fails with another one that is cancelled as well.
+    let sql = format!(
         "SELECT number FROM job NOT INDEXED
-         WHERE lane = ?1 AND status = 0 AND owner IN (SELECT value FROM json_each(?2)) ORDER BY number DESC LIMIT ?3",
-    )?;
-    let values = params![name.as_str(), super::add::json(&owners)?, i64::try_from(limit).unwrap_or(i64::MAX)];
-    let found = select.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+         WHERE lane = ?1 AND status = 0 AND owner IN ({}) ORDER BY number DESC LIMIT ?2",
+        marks.join(", ")
+    );
+    let mut values = vec![Cell::from(name.as_str()), Cell::Number(i64::try_from(limit).unwrap_or(i64::MAX))];
+    values.extend(owners.iter().map(|owner| Cell::from(owner.as_str())));
+    let found = if owners.is_empty() { Vec::new() } else { to.db.rows(&sql, &values)? };
+    let found = found.iter().map(|row| row.sure(0)).collect::<Sql<Vec<i64>>>()?;
     let more = found.len() > CLEARED;
     let (mut cancelled, mut followed) = (Vec::new(), Followed::default());
     for number in found.into_iter().take(CLEARED) {
@@ -93,11 +103,10 @@ pub(super) fn clear(to: &Ask<'_>, name: &LaneName, owners: &[Owner], reason: &st
 }
 
 /// Deletes every job, lane and schedule.
-pub(super) fn delete_all(to: &Ask<'_>) -> rusqlite::Result<QueueTold> {
-    let count: i64 = to.db.query_row("SELECT count(*) FROM job", [], |row| row.get(0))?;
-    to.db.execute_batch(
-        "DELETE FROM job_after; DELETE FROM job_env; DELETE FROM job; DELETE FROM schedule_env; DELETE FROM schedule;
-         DELETE FROM lane;",
-    )?;
+pub(super) fn delete_all(to: &Ask<'_>) -> Sql<QueueTold> {
+    let count = number(to.db, "SELECT count(*) FROM job")?;
+    for table in ["job_after", "job_env", "job", "schedule_env", "schedule", "lane"] {
+        to.db.change(&format!("DELETE FROM {table}"), &[])?;
+    }
     Ok(QueueTold::Deleted(unsigned(count)))
 }

@@ -1,18 +1,17 @@
 //! Questions about the queue that only read.
 
+use super::lanes;
 use super::rows::{self, JOB, LANE, SCHEDULE};
-use crate::queries;
-use crate::rows::signed;
+use super::sql::{Cell, Sql, Tables, cells};
+use crate::rows::{signed, unsigned};
 use gob_protocol::queue::{LaneState, Listed, MAX_QUEUE_PAGE, QueueAsk, QueueRefusal, QueueTold};
 use gob_protocol::{LaneName, Name, QueueJob, QueueStatus, Schedule, Timestamp};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 /// Bytes of texts of jobs on one page.
 const MAX_PAGE_BYTES: usize = 4 << 20;
 
 /// Answers a question that only reads; `None` for the others.
-pub(crate) fn read(db: &Connection, ask: &QueueAsk) -> rusqlite::Result<Option<QueueTold>> {
+pub(crate) fn read(db: &dyn Tables, ask: &QueueAsk) -> Sql<Option<QueueTold>> {
     Ok(Some(match ask {
         QueueAsk::Get { id } => match job(db, id)? {
             Some(job) => QueueTold::Job(Box::new(job)),
@@ -33,7 +32,7 @@ pub(crate) fn read(db: &Connection, ask: &QueueAsk) -> rusqlite::Result<Option<Q
         }
         QueueAsk::Lanes => QueueTold::Lanes(lane_states(db)?),
         QueueAsk::ScheduleList { lane } => QueueTold::Schedules(schedules(db, lane.as_ref())?),
-        QueueAsk::Unfinished => QueueTold::Unfinished(queries::unfinished(db)?),
+        QueueAsk::Unfinished => QueueTold::Unfinished(unfinished(db)?),
         QueueAsk::Add(_)
         | QueueAsk::Claim { .. }
         | QueueAsk::Heartbeat(_)
@@ -55,36 +54,41 @@ pub(crate) fn read(db: &Connection, ask: &QueueAsk) -> rusqlite::Result<Option<Q
     }))
 }
 
+/// Counts jobs that wait or run, and schedules.
+fn unfinished(db: &dyn Tables) -> Sql<u64> {
+    let sql = "SELECT CAST(coalesce(sum(lane.pending + lane.running), 0) AS BIGINT) FROM lane";
+    let schedules = lanes::number(db, "SELECT count(*) FROM schedule")?;
+    Ok(unsigned(lanes::number(db, sql)?.saturating_add(schedules)))
+}
+
 /// Reads a job by its id.
-pub(crate) fn job(db: &Connection, id: &Name) -> rusqlite::Result<Option<QueueJob>> {
+pub(crate) fn job(db: &dyn Tables, id: &Name) -> Sql<Option<QueueJob>> {
     id.number().map_or(Ok(None), |number| numbered(db, signed(number)))
 }
 
 /// Reads a job by its number.
-pub(crate) fn numbered(db: &Connection, number: i64) -> rusqlite::Result<Option<QueueJob>> {
-    let mut select = db.prepare_cached(&format!("SELECT {JOB} FROM job WHERE number = ?1"))?;
-    Ok(select.query_row([number], |row| Ok(rows::job(row))).optional()?.flatten())
+pub(crate) fn numbered(db: &dyn Tables, number: i64) -> Sql<Option<QueueJob>> {
+    let found = db.row(&format!("SELECT {JOB} FROM job WHERE number = ?1"), cells![number])?;
+    Ok(found.as_ref().and_then(rows::job))
 }
 
 /// Reads a lane.
-pub(crate) fn lane_state(db: &Connection, name: &LaneName) -> rusqlite::Result<Option<LaneState>> {
-    let mut select = db.prepare_cached(&format!("SELECT {LANE} FROM lane WHERE name = ?1"))?;
-    Ok(select.query_row([name.as_str()], |row| Ok(rows::lane(row))).optional()?.flatten())
+pub(crate) fn lane_state(db: &dyn Tables, name: &LaneName) -> Sql<Option<LaneState>> {
+    let found = db.row(&format!("SELECT {LANE} FROM lane WHERE name = ?1"), cells![name.as_str()])?;
+    Ok(found.as_ref().and_then(rows::lane))
 }
 
 /// Reads all lanes.
-pub(crate) fn lane_states(db: &Connection) -> rusqlite::Result<Vec<LaneState>> {
-    let mut select = db.prepare_cached(&format!("SELECT {LANE} FROM lane ORDER BY name"))?;
-    let found = select.query_map([], |row| Ok(rows::lane(row)))?;
-    found.filter_map(Result::transpose).collect()
+pub(crate) fn lane_states(db: &dyn Tables) -> Sql<Vec<LaneState>> {
+    let found = db.rows(&format!("SELECT {LANE} FROM lane ORDER BY name"), &[])?;
+    Ok(found.iter().filter_map(rows::lane).collect())
 }
 
 /// Reads schedules.
-fn schedules(db: &Connection, lane: Option<&LaneName>) -> rusqlite::Result<Vec<Schedule>> {
+fn schedules(db: &dyn Tables, lane: Option<&LaneName>) -> Sql<Vec<Schedule>> {
     let sql = format!("SELECT {SCHEDULE} FROM schedule WHERE lane = ?1 OR ?1 IS NULL ORDER BY name");
-    let mut select = db.prepare_cached(&sql)?;
-    let found = select.query_map([lane.map(LaneName::as_str)], |row| Ok(rows::schedule(row)))?;
-    found.filter_map(Result::transpose).collect()
+    let found = db.rows(&sql, cells![lane.map(LaneName::as_str)])?;
+    Ok(found.iter().filter_map(rows::schedule).collect())
 }
 
 /// The jobs of a list.
@@ -159,7 +163,7 @@ impl Place {
 }
 
 /// Reads a page of jobs.
-fn page(db: &Connection, filter: &Filter<'_>, from: Place, limit: u32) -> rusqlite::Result<Listed> {
+fn page(db: &dyn Tables, filter: &Filter<'_>, from: Place, limit: u32) -> Sql<Listed> {
     let limit = limit.clamp(1, MAX_QUEUE_PAGE);
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut jobs = Vec::new();
@@ -217,48 +221,39 @@ fn cut(mut jobs: Vec<QueueJob>, most: usize) -> Listed {
     Listed { jobs, lanes: Vec::new(), next }
 }
 
-fn select(db: &Connection, sql: &str, values: Vec<Value>, jobs: &mut Vec<QueueJob>) -> rusqlite::Result<()> {
-    let mut select = db.prepare_cached(sql)?;
-    let mut found = select.query(params_from_iter(values))?;
-    while let Some(row) = found.next()? {
-        jobs.extend(rows::job(row));
-    }
+fn select(db: &dyn Tables, sql: &str, values: &[Cell<'_>], jobs: &mut Vec<QueueJob>) -> Sql<()> {
+    jobs.extend(db.rows(sql, values)?.iter().filter_map(rows::job));
     Ok(())
 }
 
-fn lane_text(filter: &Filter<'_>) -> Value {
-    filter.lane.map_or(Value::Null, |lane| Value::Text(lane.as_str().to_owned()))
-}
-
 fn running(
-    db: &Connection,
+    db: &dyn Tables,
     filter: &Filter<'_>,
     after: i64,
     limit: u32,
     jobs: &mut Vec<QueueJob>,
-) -> rusqlite::Result<()> {
+) -> Sql<()> {
     let sql = format!(
         "SELECT {JOB} FROM job INDEXED BY job_running
          WHERE status = 1 AND number > ?1 AND (lane = ?2 OR ?2 IS NULL) ORDER BY number LIMIT ?3"
     );
-    select(db, &sql, vec![after.into(), lane_text(filter), limit.into()], jobs)
+    select(db, &sql, cells![after, filter.lane.map(LaneName::as_str), limit], jobs)
 }
 
 /// Reads jobs that wait after a place: the rest of its lane, then lane by lane.
 fn pending(
-    db: &Connection,
+    db: &dyn Tables,
     filter: &Filter<'_>,
     (lane, priority, at, number): (String, i64, i64, i64),
     limit: u32,
     jobs: &mut Vec<QueueJob>,
-) -> rusqlite::Result<()> {
+) -> Sql<()> {
     let names: Vec<String> = match filter.lane {
         Some(only) => vec![only.as_str().to_owned()],
         None => {
-            let mut select =
-                db.prepare_cached("SELECT name FROM lane WHERE pending > 0 AND name >= ?1 ORDER BY name")?;
-            let names = select.query_map([&lane], |row| row.get(0))?;
-            names.collect::<rusqlite::Result<_>>()?
+            let sql = "SELECT name FROM lane WHERE lane.pending > 0 AND name >= ?1 ORDER BY name";
+            let names = db.rows(sql, cells![&lane])?;
+            names.iter().map(|row| row.sure(0)).collect::<Sql<_>>()?
         }
     };
     // The place is between two jobs of the same priority, or of two.
@@ -276,15 +271,13 @@ fn pending(
         };
         let mut top = i64::MAX;
         if name == lane {
-            let values =
-                vec![name.clone().into(), priority.into(), at.into(), number.into(), left(jobs).into()];
-            select(db, &sql, values, jobs)?;
+            select(db, &sql, cells![&name, priority, at, number, left(jobs)], jobs)?;
             top = priority;
         }
         if left(jobs) <= 0 {
             break;
         }
-        select(db, &below, vec![name.into(), top.into(), left(jobs).into()], jobs)?;
+        select(db, &below, cells![&name, top, left(jobs)], jobs)?;
         if left(jobs) <= 0 {
             break;
         }
@@ -293,40 +286,37 @@ fn pending(
 }
 
 fn ended(
-    db: &Connection,
+    db: &dyn Tables,
     filter: &Filter<'_>,
     status: QueueStatus,
     (at, number): (i64, i64),
     limit: u32,
     jobs: &mut Vec<QueueJob>,
-) -> rusqlite::Result<()> {
+) -> Sql<()> {
     let order = "status = ?1 AND status >= 2 AND (finished_at, number) < (?2, ?3)";
-    let values = |more: Vec<Value>| {
-        let first: Vec<Value> = vec![rows::number_of(status).into(), at.into(), number.into(), limit.into()];
-        first.into_iter().chain(more).collect::<Vec<_>>()
-    };
+    let status = rows::number_of(status);
     match filter.lane {
         Some(lane) => {
             let sql = format!(
                 "SELECT {JOB} FROM job INDEXED BY job_lane_ended WHERE lane = ?5 AND {order}
                  ORDER BY finished_at DESC, number DESC LIMIT ?4"
             );
-            select(db, &sql, values(vec![lane.as_str().to_owned().into()]), jobs)
+            select(db, &sql, cells![status, at, number, limit, lane.as_str()], jobs)
         }
         None => {
             let sql = format!(
                 "SELECT {JOB} FROM job INDEXED BY job_ended WHERE {order}
                  ORDER BY finished_at DESC, number DESC LIMIT ?4"
             );
-            select(db, &sql, values(Vec::new()), jobs)
+            select(db, &sql, cells![status, at, number, limit], jobs)
         }
     }
 }
 
 /// Returns the next time of any schedule.
-pub(crate) fn next_schedule(db: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+pub(crate) fn next_schedule(db: &dyn Tables) -> Sql<Option<Timestamp>> {
     let sql = "SELECT next_at FROM schedule WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1";
-    Ok(db.prepare_cached(sql)?.query_row(params![], |row| row.get(0)).optional()?.map(Timestamp))
+    Ok(db.row(sql, &[])?.map(|row| row.sure(0)).transpose()?.map(Timestamp))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `sql` | the tables, in the store's own file or in a database that several machines share |
 //! | `rows` | jobs, lanes and schedules from their columns |
 //! | `list` | what only reads |
 //! | `answer` | which question is answered where |
@@ -24,6 +25,11 @@ mod recover;
 pub(crate) mod rows;
 mod schedules;
 mod settle;
+pub(crate) mod sql;
 
+#[cfg(feature = "shared")]
+pub(crate) use answer::Stop;
 pub(crate) use answer::{Ask, answer};
 pub(crate) use claim::give_back;
+#[cfg(feature = "shared")]
+pub(crate) use settle::{any_held, fail_held};

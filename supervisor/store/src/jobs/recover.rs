@@ -3,30 +3,42 @@
 use super::answer::{Ask, Decided};
 use super::list;
 use super::settle::{self, Followed, MAX_NAMED};
+use super::sql::cells;
 use crate::rows::unsigned;
 use gob_protocol::queue::QueueTold;
 use gob_protocol::{Name, QueueJob, QueueStatus, Timestamp};
-use rusqlite::params;
 use std::collections::BTreeSet;
 
 /// Takes back what earlier lives ran, and takes over what workers outside hold.
 pub(super) fn recover(to: &Ask<'_>, except: &[Name], error: &str, retry_at: Timestamp) -> Decided<QueueTold> {
-    let mut select = to.db.prepare_cached(
-        "SELECT number, outside, locked_by FROM job INDEXED BY job_held
-         WHERE instance IS NOT NULL AND instance <> ?1 ORDER BY number",
-    )?;
-    let found = select.query_map([to.instance], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let found = found.collect::<rusqlite::Result<Vec<(i64, bool, Option<String>)>>>()?;
+    let sql = format!(
+        "SELECT number, outside, locked_by, instance, attempt FROM job INDEXED BY job_held
+         WHERE instance IS NOT NULL AND {} ORDER BY number",
+        to.db.earlier()
+    );
+    let found = to.db.rows(&sql, cells![to.instance])?;
     let except: BTreeSet<_> = except.iter().filter_map(Name::number).collect();
     let (mut jobs, mut outside, mut count) = (Vec::new(), Vec::new(), 0_u64);
     let mut followed = Followed::default();
-    for (number, is_outside, locked_by) in found {
+    for row in found {
+        let (number, is_outside, locked_by): (i64, bool, Option<String>) =
+            (row.sure(0)?, row.sure(1)?, row.sure(2)?);
         if !is_outside && except.contains(&unsigned(number)) {
             continue;
         }
-        let sql = "UPDATE job SET instance = ?2, heartbeat_at = max(heartbeat_at, ?3) WHERE number = ?1";
-        to.db.prepare_cached(sql)?.execute(params![number, to.instance, to.now.0])?;
+        let earlier: String = row.sure(3)?;
         let id = Name::numbered(unsigned(number));
+        if !is_outside && to.db.was_not_begun(&earlier, to.instance) {
+            settle::give_back(to, &id, row.sure(4)?)?;
+            if jobs.len() < MAX_NAMED {
+                jobs.extend(list::numbered(to.db, number)?);
+            }
+            count += 1;
+            continue;
+        }
+        let sql = "UPDATE job SET instance = ?2,
+             heartbeat_at = CASE WHEN heartbeat_at > ?3 THEN heartbeat_at ELSE ?3 END WHERE number = ?1";
+        to.db.change(sql, cells![number, to.instance, to.now.0])?;
         if is_outside {
             // One that was cancelled shows no claimant, but has one.
             let named = list::numbered(to.db, number)?.map(|job| QueueJob { locked_by, ..job });

@@ -1,17 +1,17 @@
 //! Jobs, lanes and schedules from their columns. A row that can't be understood is passed over by every reader.
 
-use crate::rows::{get, parse, unsigned};
+use super::sql::{FromCell, Row};
+use crate::rows::{parse, unsigned};
 use gob_protocol::queue::{LaneState, QueueCounts};
 use gob_protocol::{Lane, LaneName, Name, Owner, QueueJob, QueueStatus, Schedule, ScheduleName, Timestamp};
-use rusqlite::Row;
 
 /// Columns of a job, in the order of [`job`].
 pub(crate) const JOB: &str = "number, lane, command, cwd, status, attempt, attempts, max_attempts, priority, run_at, needs, \
      locked_by, locked_at, heartbeat_at, error, created_at, started_at, finished_at, owner, worker, exit, dedupe, \
      schedule, description";
 /// Columns of a lane, in the order of [`lane`].
-pub(crate) const LANE: &str = "name, width, paused, pending, running, completed, failed, cancelled, \
-     (SELECT run_at FROM job WHERE lane = name AND status = 0 AND blocked = 0 ORDER BY run_at LIMIT 1)";
+pub(crate) const LANE: &str = "name, width, paused, lane.pending, lane.running, lane.completed, lane.failed, lane.cancelled, \
+     (SELECT run_at FROM job WHERE job.lane = lane.name AND status = 0 AND blocked = 0 ORDER BY run_at LIMIT 1)";
 /// Columns of a schedule, in the order of [`schedule`].
 pub(crate) const SCHEDULE: &str =
     "name, lane, owner, command, cwd, cron, interval_ms, timezone, next_at, last_at, last_job";
@@ -32,16 +32,20 @@ pub(crate) fn status_of(number: i64) -> Option<QueueStatus> {
     QueueStatus::ALL.into_iter().find(|status| number_of(*status) == number)
 }
 
-fn time(row: &Row<'_>, at: usize) -> Option<Option<Timestamp>> {
+fn get<T: FromCell>(row: &Row, at: usize) -> Option<T> {
+    row.get(at)
+}
+
+fn time(row: &Row, at: usize) -> Option<Option<Timestamp>> {
     get::<Option<i64>>(row, at).map(|time| time.map(Timestamp))
 }
 
-fn job_name(row: &Row<'_>, at: usize) -> Option<Option<Name>> {
+fn job_name(row: &Row, at: usize) -> Option<Option<Name>> {
     get::<Option<i64>>(row, at).map(|number| number.map(|number| Name::numbered(unsigned(number))))
 }
 
 /// Reads an optional text, and understands it.
-fn optional<T>(row: &Row<'_>, at: usize, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+fn optional<T>(row: &Row, at: usize, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
     match get::<Option<String>>(row, at)? {
         Some(text) => read(&text).map(Some),
         None => Some(None),
@@ -49,7 +53,7 @@ fn optional<T>(row: &Row<'_>, at: usize, read: impl FnOnce(&str) -> Option<T>) -
 }
 
 /// Reads a job from the columns of [`JOB`], which are the first.
-pub(crate) fn job(row: &Row<'_>) -> Option<QueueJob> {
+pub(crate) fn job(row: &Row) -> Option<QueueJob> {
     let id = Name::numbered(unsigned(get(row, 0)?));
     let status = status_of(get(row, 4)?)?;
     let needs: Vec<u64> = parse(&get::<String>(row, 10)?)?;
@@ -84,7 +88,7 @@ pub(crate) fn job(row: &Row<'_>) -> Option<QueueJob> {
 }
 
 /// Reads a lane from the columns of [`LANE`], which are the first.
-pub(crate) fn lane(row: &Row<'_>) -> Option<LaneState> {
+pub(crate) fn lane(row: &Row) -> Option<LaneState> {
     let count = |at| get::<i64>(row, at).map(unsigned);
     let lane = Lane {
         lane: LaneName::new(&get::<String>(row, 0)?).ok()?,
@@ -102,7 +106,7 @@ pub(crate) fn lane(row: &Row<'_>) -> Option<LaneState> {
 }
 
 /// Reads a schedule from the columns of [`SCHEDULE`], which are the first.
-pub(crate) fn schedule(row: &Row<'_>) -> Option<Schedule> {
+pub(crate) fn schedule(row: &Row) -> Option<Schedule> {
     Some(Schedule {
         name: ScheduleName::new(&get::<String>(row, 0)?).ok()?,
         lane: LaneName::new(&get::<String>(row, 1)?).ok()?,

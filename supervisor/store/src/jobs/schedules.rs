@@ -7,11 +7,11 @@ use super::add::{env_text, insert, json, status_of_job};
 use super::answer::{Ask, Decided, Stop};
 use super::cron::{Cron, zone};
 use super::rows::{self, SCHEDULE};
+use super::sql::{Sql, SqlError, cells};
 use super::{lanes, list};
 use crate::rows::signed;
 use gob_protocol::queue::{Due, Fired, MAX_SCHEDULES, NewJob, NewSchedule, QueueRefusal, QueueTold};
 use gob_protocol::{Name, QueueStatus, Schedule, ScheduleName, Timestamp};
-use rusqlite::{OptionalExtension as _, params};
 
 /// Shortest interval.
 const MIN_INTERVAL_MS: u64 = 1_000;
@@ -50,13 +50,13 @@ fn next(
     }
 }
 
-fn read(to: &Ask<'_>, name: &ScheduleName) -> rusqlite::Result<Option<Schedule>> {
-    let mut select = to.db.prepare_cached(&format!("SELECT {SCHEDULE} FROM schedule WHERE name = ?1"))?;
-    Ok(select.query_row([name.as_str()], |row| Ok(rows::schedule(row))).optional()?.flatten())
+fn read(to: &Ask<'_>, name: &ScheduleName) -> Sql<Option<Schedule>> {
+    let sql = format!("SELECT {SCHEDULE} FROM schedule WHERE name = ?1");
+    Ok(to.db.row(&sql, cells![name.as_str()])?.as_ref().and_then(rows::schedule))
 }
 
-fn exists(to: &Ask<'_>, name: &ScheduleName) -> rusqlite::Result<bool> {
-    to.db.prepare_cached("SELECT 1 FROM schedule WHERE name = ?1")?.exists([name.as_str()])
+fn exists(to: &Ask<'_>, name: &ScheduleName) -> Sql<bool> {
+    Ok(to.db.row("SELECT 1 FROM schedule WHERE name = ?1", cells![name.as_str()])?.is_some())
 }
 
 /// Adds a schedule.
@@ -67,7 +67,7 @@ pub(super) fn add(to: &Ask<'_>, new: &NewSchedule) -> Decided<QueueTold> {
         field: "cron",
         why: format!("`{}` never comes", new.cron.as_deref().unwrap_or_default()),
     })?;
-    let count: i64 = to.db.query_row("SELECT count(*) FROM schedule", [], |row| row.get(0))?;
+    let count = lanes::number(to.db, "SELECT count(*) FROM schedule")?;
     if usize::try_from(count).is_ok_and(|count| count >= MAX_SCHEDULES) {
         return Err(QueueRefusal::TooMany { what: "schedules", most: MAX_SCHEDULES }.into());
     }
@@ -83,25 +83,25 @@ pub(super) fn add(to: &Ask<'_>, new: &NewSchedule) -> Decided<QueueTold> {
         }
     };
     lanes::ensure(to, &new.lane)?;
-    let mut put = to.db.prepare_cached(
+    to.db.change(
         "INSERT INTO schedule(name, lane, owner, command, cwd, cron, interval_ms, timezone, max_attempts, next_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        cells![
+            name.as_str(),
+            new.lane.as_str(),
+            new.owner.as_str(),
+            json(&new.command)?,
+            &new.cwd,
+            new.cron.as_deref(),
+            new.interval_ms.map(signed),
+            new.timezone.as_deref(),
+            new.max_attempts.max(1),
+            first.0,
+        ],
     )?;
-    put.execute(params![
-        name.as_str(),
-        new.lane.as_str(),
-        new.owner.as_str(),
-        json(&new.command)?,
-        new.cwd,
-        new.cron,
-        new.interval_ms.map(signed),
-        new.timezone,
-        new.max_attempts.max(1),
-        first.0,
-    ])?;
-    let sql = "INSERT OR REPLACE INTO schedule_env(name, env, umask) VALUES (?1, ?2, ?3)";
-    let env = env_text(new.env.as_ref())?;
-    to.db.prepare_cached(sql)?.execute(params![name.as_str(), env, new.umask])?;
+    let sql = "INSERT INTO schedule_env(name, env, umask) VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET env = excluded.env, umask = excluded.umask";
+    to.db.change(sql, cells![name.as_str(), env_text(new.env.as_ref())?, new.umask])?;
     told(to, &name)
 }
 
@@ -113,7 +113,7 @@ fn told(to: &Ask<'_>, name: &ScheduleName) -> Decided<QueueTold> {
 /// Removes a schedule, and its environment with it.
 pub(super) fn remove(to: &Ask<'_>, name: &ScheduleName) -> Decided<QueueTold> {
     let was = told(to, name)?;
-    to.db.prepare_cached("DELETE FROM schedule WHERE name = ?1")?.execute([name.as_str()])?;
+    to.db.change("DELETE FROM schedule WHERE name = ?1", cells![name.as_str()])?;
     Ok(was)
 }
 
@@ -124,13 +124,11 @@ pub(super) fn fire(to: &Ask<'_>, ids: &[Name]) -> Decided<QueueTold> {
         if due.unused.is_empty() {
             break;
         }
-        let mut select = to.db.prepare_cached(&format!(
+        let sql = format!(
             "SELECT {SCHEDULE} FROM schedule WHERE next_at IS NOT NULL AND next_at <= ?1 ORDER BY next_at, name LIMIT 1"
-        ))?;
-        let found = select
-            .query_row([to.now.0], |row| Ok((row.get::<_, String>(0)?, rows::schedule(row))))
-            .optional()?;
-        let Some((name, schedule)) = found else { break };
+        );
+        let Some(row) = to.db.row(&sql, cells![to.now.0])? else { break };
+        let (name, schedule): (String, _) = (row.sure(0)?, rows::schedule(&row));
         let moved = schedule.map(|schedule| {
             let last = (schedule.next_at.unwrap_or(to.now), to.now);
             let (cron, timezone) = (schedule.cron.as_deref(), schedule.timezone.as_deref());
@@ -139,9 +137,7 @@ pub(super) fn fire(to: &Ask<'_>, ids: &[Name]) -> Decided<QueueTold> {
             (schedule, next)
         });
         let next = moved.as_ref().and_then(|(_, next)| *next).map(|next| next.0);
-        to.db
-            .prepare_cached("UPDATE schedule SET next_at = ?2 WHERE name = ?1")?
-            .execute(params![name, next])?;
+        to.db.change("UPDATE schedule SET next_at = ?2 WHERE name = ?1", cells![&name, next])?;
         let Some((schedule, _)) = moved else { continue };
         let last = schedule.last_job.as_ref().and_then(Name::number).map(signed);
         let is_waiting =
@@ -162,11 +158,10 @@ pub(super) fn fire(to: &Ask<'_>, ids: &[Name]) -> Decided<QueueTold> {
 
 fn fire_one(to: &Ask<'_>, schedule: Schedule, id: Name) -> Decided<Fired> {
     let name = schedule.name;
-    let mut select = to.db.prepare_cached(
-        "SELECT env, umask, max_attempts FROM schedule LEFT JOIN schedule_env USING (name) WHERE name = ?1",
-    )?;
-    let (env, umask, max_attempts) = select
-        .query_row([name.as_str()], |row| Ok((row.get::<_, Option<String>>(0)?, row.get(1)?, row.get(2)?)))?;
+    let sql =
+        "SELECT env, umask, max_attempts FROM schedule LEFT JOIN schedule_env USING (name) WHERE name = ?1";
+    let row = to.db.row(sql, cells![name.as_str()])?.ok_or(SqlError::Unexpected)?;
+    let (env, umask, max_attempts): (Option<String>, _, _) = (row.sure(0)?, row.sure(1)?, row.sure(2)?);
     let new = NewJob {
         id,
         lane: schedule.lane,
@@ -185,7 +180,7 @@ fn fire_one(to: &Ask<'_>, schedule: Schedule, id: Name) -> Decided<Fired> {
     let job = insert(to, &new, Some(&name))?;
     let number = job.id.number().map(signed);
     let sql = "UPDATE schedule SET last_at = ?2, last_job = ?3 WHERE name = ?1";
-    to.db.prepare_cached(sql)?.execute(params![name.as_str(), to.now.0, number])?;
+    to.db.change(sql, cells![name.as_str(), to.now.0, number])?;
     let schedule = read(to, &name)?.ok_or(QueueRefusal::NoSchedule(name))?;
     Ok(Fired { schedule, job })
 }

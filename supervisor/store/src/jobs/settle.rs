@@ -4,10 +4,10 @@ use super::add::{json, put_env, status_of_job, with_key};
 use super::answer::{Ask, Decided};
 use super::list;
 use super::rows::{number_of, status_of};
+use super::sql::{Sql, cells};
 use crate::rows::{signed, unsigned};
 use gob_protocol::queue::{Claimant, Ending, QueueEnd, QueueRefusal, QueueTold, Settled};
 use gob_protocol::{Env, Exit, LaneName, Name, QueueJob, QueueStatus, Timestamp};
-use rusqlite::{OptionalExtension as _, params};
 use std::collections::BTreeSet;
 
 /// Changed jobs that an answer names.
@@ -15,7 +15,7 @@ pub(super) const MAX_NAMED: usize = 1_000;
 
 /// A job with a claimant, who may not know yet that it was cancelled.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Held {
+pub(crate) struct Held {
     pub(super) number: i64,
     pub(super) status: QueueStatus,
     attempt: i64,
@@ -25,7 +25,7 @@ pub(super) struct Held {
 
 /// What followed for other jobs.
 #[derive(Debug, Default)]
-pub(super) struct Followed {
+pub(crate) struct Followed {
     /// Lanes in which something may be claimed.
     pub(super) lanes: BTreeSet<LaneName>,
     /// Jobs that failed.
@@ -34,6 +34,12 @@ pub(super) struct Followed {
 }
 
 impl Followed {
+    /// Returns the jobs that failed.
+    #[cfg(feature = "shared")]
+    pub(crate) fn failed(&self) -> &[QueueJob] {
+        &self.failed
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         self.lanes.extend(other.lanes);
         self.unnamed += other.unnamed;
@@ -52,25 +58,36 @@ fn number(id: &Name) -> Decided<i64> {
 /// Finds a claim of this life.
 pub(super) fn held(to: &Ask<'_>, id: &Name, attempt: Option<u32>, by: Option<&Claimant>) -> Decided<Held> {
     let number = number(id)?;
-    let mut select = to.db.prepare_cached(
-        "SELECT status, attempt, attempts, max_attempts, instance IS ?2 AND (?3 IS NULL OR attempt = ?3)
-             AND (?4 IS NULL OR outside = ?4) AND (?5 IS NULL OR locked_by IS ?5)
-         FROM job WHERE number = ?1",
-    )?;
     let is_outside = by.map(|by| matches!(by, Claimant::Outside(_)));
     let worker = match by {
         Some(Claimant::Outside(worker)) => Some(worker),
         Some(Claimant::Supervisor(_)) | None => None,
     };
-    let values = params![number, to.instance, attempt, is_outside, worker];
-    let found = select.query_row(values, |row| {
-        let numbers: [i64; 4] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
-        Ok((numbers, row.get::<_, bool>(4)?))
-    });
-    let ([status, attempt, attempts, max_attempts], is_held) =
-        found.optional()?.ok_or_else(|| QueueRefusal::NoJob(id.clone()))?;
+    let sql = format!(
+        "SELECT status, attempt, attempts, max_attempts,
+             CASE WHEN {} AND (attempt = ?3 OR ?3 IS NULL) AND (outside = ?4 OR ?4 IS NULL)
+                 AND (locked_by = ?5 OR ?5 IS NULL) THEN 1 ELSE 0 END
+         FROM job WHERE number = ?1",
+        to.db.ours()
+    );
+    let found =
+        to.db.row(&sql, cells![number, to.instance, attempt, is_outside, worker.map(String::as_str)])?;
+    let row = found.ok_or_else(|| QueueRefusal::NoJob(id.clone()))?;
+    let (status, is_held): (i64, bool) = (row.sure(0)?, row.sure(4)?);
+    let (attempt, attempts, max_attempts) = (row.sure(1)?, row.sure(2)?, row.sure(3)?);
     let status = status_of(status).filter(|_| is_held).ok_or_else(|| QueueRefusal::NotClaimed(id.clone()))?;
     Ok(Held { number, status, attempt, attempts, max_attempts })
+}
+
+/// Finds a claim, whoever has it.
+#[cfg(feature = "shared")]
+pub(crate) fn any_held(to: &Ask<'_>, number: i64) -> Decided<Held> {
+    let sql =
+        "SELECT status, attempt, attempts, max_attempts FROM job WHERE number = ?1 AND instance IS NOT NULL";
+    let gone = || QueueRefusal::NotClaimed(Name::numbered(unsigned(number)));
+    let row = to.db.row(sql, cells![number])?.ok_or_else(gone)?;
+    let status = status_of(row.sure(0)?).ok_or_else(gone)?;
+    Ok(Held { number, status, attempt: row.sure(1)?, attempts: row.sure(2)?, max_attempts: row.sure(3)? })
 }
 
 /// Ends a job, whatever it was.
@@ -80,18 +97,17 @@ pub(super) fn end(
     status: QueueStatus,
     error: Option<&str>,
     exit: Option<&Exit>,
-) -> rusqlite::Result<()> {
-    let mut update = to.db.prepare_cached(
+) -> Sql<()> {
+    let sql =
         "UPDATE job SET status = ?2, error = ?3, exit = coalesce(?4, exit), finished_at = ?5, instance = NULL
-         WHERE number = ?1",
-    )?;
+         WHERE number = ?1";
     let exit = exit.map(json).transpose()?;
-    update.execute(params![number, number_of(status), error, exit, to.now.0]).map(drop)
+    to.db.change(sql, cells![number, number_of(status), error, exit, to.now.0]).map(drop)
 }
 
 /// Ends the claim of a job that was cancelled.
-fn let_go(to: &Ask<'_>, held: &Held) -> rusqlite::Result<()> {
-    to.db.prepare_cached("UPDATE job SET instance = NULL WHERE number = ?1")?.execute([held.number]).map(drop)
+fn let_go(to: &Ask<'_>, held: &Held) -> Sql<()> {
+    to.db.change("UPDATE job SET instance = NULL WHERE number = ?1", cells![held.number]).map(drop)
 }
 
 /// Lets a job wait again after an attempt that failed, or ends it after the last one.
@@ -100,27 +116,20 @@ fn fail(
     held: &Held,
     (error, exit): (&str, Option<&Exit>),
     retry_at: Timestamp,
-) -> rusqlite::Result<Followed> {
+) -> Sql<Followed> {
     if held.attempts >= held.max_attempts {
         end(to, held.number, QueueStatus::Failed, Some(error), exit)?;
         return follow(to, held.number, QueueStatus::Failed);
     }
-    let mut update = to.db.prepare_cached(
-        "UPDATE job SET status = 0, run_at = ?2, error = ?3, exit = coalesce(?4, exit), instance = NULL
-         WHERE number = ?1 AND attempt = ?5",
-    )?;
+    let sql = "UPDATE job SET status = 0, run_at = ?2, error = ?3, exit = coalesce(?4, exit), instance = NULL
+         WHERE number = ?1 AND attempt = ?5";
     let exit = exit.map(json).transpose()?;
-    update.execute(params![held.number, retry_at.0, error, exit, held.attempt])?;
+    to.db.change(sql, cells![held.number, retry_at.0, error, exit, held.attempt])?;
     Ok(Followed::default())
 }
 
 /// As [`fail`], of any job that is held; one that was cancelled is let go.
-pub(super) fn fail_held(
-    to: &Ask<'_>,
-    held: &Held,
-    error: &str,
-    retry_at: Timestamp,
-) -> rusqlite::Result<Followed> {
+pub(crate) fn fail_held(to: &Ask<'_>, held: &Held, error: &str, retry_at: Timestamp) -> Sql<Followed> {
     if held.status == QueueStatus::Running {
         return fail(to, held, (error, None), retry_at);
     }
@@ -128,30 +137,26 @@ pub(super) fn fail_held(
 }
 
 /// Frees the jobs that come after one that was completed; those after another end fail with it.
-pub(super) fn follow(to: &Ask<'_>, number: i64, status: QueueStatus) -> rusqlite::Result<Followed> {
+pub(super) fn follow(to: &Ask<'_>, number: i64, status: QueueStatus) -> Sql<Followed> {
     let mut followed = Followed::default();
     if status == QueueStatus::Completed {
-        let mut free = to.db.prepare_cached(
-            "UPDATE job SET blocked = blocked - 1 WHERE status = 0 AND blocked > 0
-             AND number IN (SELECT number FROM job_after WHERE before = ?1 AND done = 0) RETURNING lane, blocked",
-        )?;
-        let mut freed = free.query([number])?;
-        while let Some(row) = freed.next()? {
-            if row.get::<_, i64>(1)? == 0 {
-                followed.lanes.extend(LaneName::new(&row.get::<_, String>(0)?).ok());
+        let free = "UPDATE job SET blocked = blocked - 1 WHERE status = 0 AND blocked > 0
+             AND number IN (SELECT number FROM job_after WHERE before = ?1 AND done = 0) RETURNING lane, blocked";
+        for row in to.db.rows(free, cells![number])? {
+            if row.sure::<i64>(1)? == 0 {
+                followed.lanes.extend(LaneName::new(&row.sure::<String>(0)?).ok());
             }
         }
         let sql = "UPDATE job_after SET done = 1 WHERE before = ?1 AND done = 0";
-        to.db.prepare_cached(sql)?.execute([number])?;
+        to.db.change(sql, cells![number])?;
         return Ok(followed);
     }
     let mut ended = vec![(number, status)];
     while let Some((before, status)) = ended.pop() {
-        let mut select = to.db.prepare_cached(
-            "SELECT number FROM job_after JOIN job USING (number)
-             WHERE before = ?1 AND done = 0 AND status = 0 ORDER BY number DESC",
-        )?;
-        let after = select.query_map([before], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+        let sql = "SELECT number FROM job_after JOIN job USING (number)
+             WHERE before = ?1 AND done = 0 AND status = 0 ORDER BY number DESC";
+        let after = to.db.rows(sql, cells![before])?;
+        let after = after.iter().map(|row| row.sure(0)).collect::<Sql<Vec<i64>>>()?;
         let was = if status == QueueStatus::Cancelled { "was cancelled" } else { "failed" };
         let error = format!("it comes after j{before}, which {was}");
         for number in after {
@@ -185,7 +190,7 @@ pub(super) fn finish(to: &Ask<'_>, ending: &Ending) -> Decided<QueueTold> {
         let_go(to, &held)?;
         if let Some(exit) = exit {
             let sql = "UPDATE job SET exit = ?2 WHERE number = ?1";
-            to.db.prepare_cached(sql)?.execute(params![held.number, json(exit)?])?;
+            to.db.change(sql, cells![held.number, json(exit)?])?;
         }
         return settled(to, &ending.id, Followed::default());
     }
@@ -207,11 +212,9 @@ pub(super) fn finish(to: &Ask<'_>, ending: &Ending) -> Decided<QueueTold> {
 pub(super) fn give_back(to: &Ask<'_>, id: &Name, attempt: u32) -> Decided<QueueTold> {
     let held = held(to, id, Some(attempt), None)?;
     if held.status == QueueStatus::Running {
-        let mut update = to.db.prepare_cached(
-            "UPDATE job SET status = 0, attempts = max(attempts - 1, 0), instance = NULL, worker = 0
-             WHERE number = ?1 AND attempt = ?2",
-        )?;
-        update.execute([held.number, held.attempt])?;
+        let sql = "UPDATE job SET status = 0, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END,
+             instance = NULL, worker = 0 WHERE number = ?1 AND attempt = ?2";
+        to.db.change(sql, cells![held.number, held.attempt])?;
     } else {
         let_go(to, &held)?;
     }
@@ -239,7 +242,7 @@ pub(super) fn cancel(to: &Ask<'_>, id: &Name, reason: &str) -> Decided<QueueTold
         QueueStatus::Pending => end(to, number, QueueStatus::Cancelled, Some(reason), None)?,
         QueueStatus::Running => {
             let sql = "UPDATE job SET status = 4, error = ?2, finished_at = ?3 WHERE number = ?1";
-            to.db.prepare_cached(sql)?.execute(params![number, reason, to.now.0])?;
+            to.db.change(sql, cells![number, reason, to.now.0])?;
         }
         QueueStatus::Completed | QueueStatus::Failed | QueueStatus::Cancelled => {
             return Err(QueueRefusal::Ended { id: id.clone(), status }.into());
@@ -252,13 +255,11 @@ pub(super) fn cancel(to: &Ask<'_>, id: &Name, reason: &str) -> Decided<QueueTold
 /// Lets a job that failed, or was cancelled, wait again.
 pub(super) fn retry(to: &Ask<'_>, id: &Name, env: Option<&Env>, umask: Option<u32>) -> Decided<QueueTold> {
     let number = number(id)?;
-    let mut select =
-        to.db.prepare_cached("SELECT status, instance IS NOT NULL, dedupe FROM job WHERE number = ?1")?;
-    let found = select.query_row([number], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?, row.get::<_, Option<String>>(2)?))
-    });
-    let (status, is_held, key) = found.optional()?.ok_or_else(|| QueueRefusal::NoJob(id.clone()))?;
-    let status = status_of(status).ok_or_else(|| QueueRefusal::NoJob(id.clone()))?;
+    let found = to.db.row("SELECT status, instance, dedupe FROM job WHERE number = ?1", cells![number])?;
+    let row = found.ok_or_else(|| QueueRefusal::NoJob(id.clone()))?;
+    let is_held = row.sure::<Option<String>>(1)?.is_some();
+    let key: Option<String> = row.sure(2)?;
+    let status = status_of(row.sure(0)?).ok_or_else(|| QueueRefusal::NoJob(id.clone()))?;
     match status {
         QueueStatus::Failed | QueueStatus::Cancelled if !is_held => {}
         QueueStatus::Completed => return Err(QueueRefusal::Ended { id: id.clone(), status }.into()),
@@ -270,20 +271,18 @@ pub(super) fn retry(to: &Ask<'_>, id: &Name, env: Option<&Env>, umask: Option<u3
         return Err(QueueRefusal::SameKey { id: other.id, status: other.status }.into());
     }
     let blocked = still_before(to, number)?;
-    let mut update = to.db.prepare_cached(
-        "UPDATE job SET status = 0, attempts = 0, run_at = ?2, blocked = ?3, error = NULL, exit = NULL, worker = 0,
+    let sql = "UPDATE job SET status = 0, attempts = 0, run_at = ?2, blocked = ?3, error = NULL, exit = NULL, worker = 0,
              started_at = NULL, finished_at = NULL
-         WHERE number = ?1",
-    )?;
-    update.execute(params![number, to.now.0, blocked])?;
+         WHERE number = ?1";
+    to.db.change(sql, cells![number, to.now.0, blocked])?;
     put_env(to.db, number, env, umask)?;
     settled(to, id, Followed::default())
 }
 
 /// Counts the jobs before one that are not completed.
 fn still_before(to: &Ask<'_>, number: i64) -> Decided<i64> {
-    let mut select = to.db.prepare_cached("SELECT before FROM job_after WHERE number = ?1 AND done = 0")?;
-    let before = select.query_map([number], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let before = to.db.rows("SELECT before FROM job_after WHERE number = ?1 AND done = 0", cells![number])?;
+    let before = before.iter().map(|row| row.sure(0)).collect::<Sql<Vec<i64>>>()?;
     let mut count = 0;
     for before in before {
         let id = Name::numbered(unsigned(before));

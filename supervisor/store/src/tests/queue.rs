@@ -4,7 +4,7 @@
 mod chance;
 mod durable;
 mod lanes;
-mod model;
+pub(crate) mod model;
 mod order;
 mod recovery;
 mod schedules;

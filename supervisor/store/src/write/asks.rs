@@ -116,7 +116,7 @@ fn group_size(asks: &VecDeque<Item>) -> usize {
 fn answer(db: &mut Connection, instance: &str, asks: &[(Timestamp, &QueueAsk)]) -> rusqlite::Result<Answers> {
     if asks.iter().all(|(_, ask)| ask.only_reads()) {
         let one = |(now, ask): &(Timestamp, &QueueAsk)| jobs::answer(&Ask { db, instance, now: *now }, ask);
-        return asks.iter().map(|ask| one(ask).map(Ok)).collect();
+        return asks.iter().map(|ask| Ok(Ok(one(ask)?))).collect();
     }
     let is_durable = asks.iter().any(|(_, ask)| !ask.only_reads() && !matches!(ask, QueueAsk::Heartbeat(_)));
     if is_durable {
@@ -138,7 +138,8 @@ fn in_transaction(
     let mut answers = Answers::with_capacity(asks.len());
     for (now, ask) in asks {
         transaction.prepare_cached("SAVEPOINT one")?.execute([])?;
-        let told = jobs::answer(&Ask { db: &transaction, instance, now: *now }, ask);
+        let told = jobs::answer(&Ask { db: &*transaction, instance, now: *now }, ask);
+        let told = told.map_err(rusqlite::Error::from);
         match &told {
             Ok(QueueTold::Refused(_)) => transaction.execute_batch("ROLLBACK TO one")?,
             Ok(_) => {}

@@ -3,6 +3,7 @@
 use super::open::now_ms;
 use super::salvage::Table;
 use crate::jobs::rows::{JOB, SCHEDULE, job, schedule};
+use crate::jobs::sql;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, TransactionBehavior, params_from_iter};
 use std::time::{Duration, Instant};
@@ -43,9 +44,12 @@ pub(super) fn rescue(from: &Connection, to: &Connection, until: Instant) -> rusq
     let all = |_: &Row<'_>| true;
     let lanes = copy(from, to, until, ("lane", &["name"], "name, width, paused"), all)?;
     let columns = format!("{JOB}, {OF_JOB}");
-    let jobs = copy(from, to, until, ("job", &["number"], &columns), |row| job(row).is_some())?;
+    let jobs =
+        copy(from, to, until, ("job", &["number"], &columns), |row| is_fit(row, |row| job(row).is_some()))?;
     let columns = format!("{SCHEDULE}, {OF_SCHEDULE}");
-    let schedules = copy(from, to, until, ("schedule", &["name"], &columns), |row| schedule(row).is_some())?;
+    let schedules = copy(from, to, until, ("schedule", &["name"], &columns), |row| {
+        is_fit(row, |row| schedule(row).is_some())
+    })?;
     let envs = copy(from, to, until, ("job_env", &["number"], "number, env, umask"), all)?;
     let others = copy(from, to, until, ("schedule_env", &["name"], "name, env, umask"), all)?;
     let edges = copy(from, to, until, ("job_after", &["number", "before"], "number, before, done"), all)?;
@@ -54,6 +58,11 @@ pub(super) fn rescue(from: &Connection, to: &Connection, until: Instant) -> rusq
     rescued.is_whole = [lanes, jobs, schedules, envs, others, edges].iter().all(|(_, is_whole)| *is_whole);
     mend(to)?;
     Ok(rescued)
+}
+
+/// Tells whether a row can be understood.
+fn is_fit(row: &Row<'_>, reads: impl Fn(&sql::Row) -> bool) -> bool {
+    sql::Row::of_file(row).is_ok_and(|row| reads(&row))
 }
 
 type Named<'a> = (&'static str, &'static [&'static str], &'a str);

@@ -1,5 +1,5 @@
 //! The store beside the one in memory that the histories of the core run on: both are asked the same questions, and give the same
-//! answers. A difference would make those histories ones of a store that nobody has.
+//! answers. So does the store that several machines share (`shared/tests/suite.rs`). A difference would make those histories ones of a store that nobody has.
 
 use super::*;
 use crate::jobs::{Ask, answer};
@@ -27,36 +27,75 @@ impl Chance {
     }
 }
 
-/// Two stores, and the state of the world around them.
-struct Pair {
-    db: Connection,
-    memory: memory::Store,
-    chance: Chance,
-    now: i64,
-    /// The number of the next job.
-    next: u64,
+/// A store that is compared with the one in memory.
+pub(crate) trait Subject {
+    /// Answers a question, all or nothing, as a life of the supervisor.
+    fn answer(&mut self, instance: &str, now: Timestamp, ask: &QueueAsk) -> QueueTold;
+
+    /// Returns the life that holds a job.
+    fn holder(&mut self, number: i64) -> Option<String>;
+
+    /// Returns whether claims of an earlier life that are left alone are another life's to a finish.
+    fn knows_lives(&self) -> bool;
 }
 
-impl Pair {
-    fn new(seed: u64) -> Self {
+/// The store's own tables.
+struct File(Connection);
+
+impl File {
+    fn new() -> Self {
         let mut db = Connection::open_in_memory().unwrap();
         let steps = db.transaction().unwrap();
         STEPS.iter().for_each(|step| step(&steps).unwrap());
         steps.commit().unwrap();
+        Self(db)
+    }
+}
+
+impl Subject for File {
+    fn answer(&mut self, instance: &str, now: Timestamp, ask: &QueueAsk) -> QueueTold {
+        let step = self.0.transaction().unwrap();
+        let told = answer(&Ask { db: &*step, instance, now }, ask).unwrap();
+        if matches!(told, QueueTold::Refused(_)) {
+            step.rollback().unwrap();
+        } else {
+            step.commit().unwrap();
+        }
+        told
+    }
+
+    fn holder(&mut self, number: i64) -> Option<String> {
+        let sql = "SELECT instance FROM job WHERE number = ?1";
+        self.0.query_row(sql, [number], |row| row.get(0)).unwrap()
+    }
+
+    fn knows_lives(&self) -> bool {
+        true
+    }
+}
+
+/// Two stores, and the state of the world around them.
+struct Pair<'s> {
+    db: &'s mut dyn Subject,
+    memory: memory::Store,
+    chance: Chance,
+    now: i64,
+    /// The number of the first job.
+    first: u64,
+    /// The number of the next job.
+    next: u64,
+}
+
+impl<'s> Pair<'s> {
+    fn new(seed: u64, db: &'s mut dyn Subject, first: u64) -> Self {
         let memory = memory::Store { life: 1, ..memory::Store::default() };
-        Self { db, memory, chance: Chance(seed), now: 0, next: 1 }
+        Self { db, memory, chance: Chance(seed), now: 0, first, next: first }
     }
 
     /// The answers of the store and of the one in memory.
     fn both(&mut self, ask: &QueueAsk) -> (QueueTold, QueueTold) {
-        let step = self.db.transaction().unwrap();
         let instance = self.memory.life.to_string();
-        let told = answer(&Ask { db: &step, instance: &instance, now: at(self.now) }, ask).unwrap();
-        if matches!(told, QueueTold::Refused(_)) {
-            step.rollback().unwrap()
-        } else {
-            step.commit().unwrap()
-        }
+        let told = self.db.answer(&instance, at(self.now), ask);
         (told, self.memory.answer(ask, at(self.now)))
     }
 
@@ -71,7 +110,7 @@ impl Pair {
     }
 
     fn any_job(&mut self) -> Name {
-        job_id(1 + self.chance.below(self.next))
+        job_id(self.first + self.chance.below(self.next - self.first + 1))
     }
 
     /// A job that is held, if there is one; now and then any other.
@@ -181,7 +220,7 @@ impl Pair {
             self.memory.life += 1;
         }
         let (id, _) = self.claimed();
-        let except = if self.chance.one_in(3) { vec![id] } else { Vec::new() };
+        let except = if self.chance.one_in(3) && self.db.knows_lives() { vec![id] } else { Vec::new() };
         QueueAsk::Recover { except, error: "it ended".to_owned(), retry_at: at(self.now + 100) }
     }
 
@@ -208,33 +247,37 @@ impl Pair {
             QueueTold::Due(due) => self.next += due.fired.len() as u64,
             _other => {}
         }
-        for number in 1..self.next {
+        for number in self.first..self.next {
             self.same(&QueueAsk::Get { id: job_id(number) });
         }
         self.same(&QueueAsk::Lanes);
         // A claim that the one has forgotten and the other has not.
         for row in self.memory.rows.values() {
-            let sql = "SELECT instance FROM job WHERE number = ?1";
-            let number = i64::try_from(row.job.id.number().unwrap()).unwrap();
-            let instance: Option<String> = self.db.query_row(sql, [number], |row| row.get(0)).unwrap();
+            let instance = self.db.holder(i64::try_from(row.job.id.number().unwrap()).unwrap());
             let held = row.held.as_ref().map(|(life, _)| life.to_string());
             assert_eq!(instance, held, "{ask:?}: {row:?}");
         }
     }
 }
 
-#[test]
-fn the_store_answers_as_the_one_that_the_core_is_tested_with() {
+/// Asks a store and the one in memory the same questions. `make` returns an empty store; its first job has the number `first`.
+pub(crate) fn compare<S: Subject>(histories: u64, first: u64, mut make: impl FnMut() -> S) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match number("GOB_SEED") {
         Some(seed) => seed..=seed,
-        None => 1..=number("GOB_HISTORIES").unwrap_or(HISTORIES),
+        None => 1..=number("GOB_HISTORIES").unwrap_or(histories),
     };
     for seed in seeds {
-        let mut pair = Pair::new(seed);
+        let mut subject = make();
+        let mut pair = Pair::new(seed, &mut subject, first);
         let run = std::panic::AssertUnwindSafe(|| (0..QUESTIONS).for_each(|_| pair.step()));
         if std::panic::catch_unwind(run).is_err() {
             panic!("run it again with GOB_SEED={seed}");
         }
     }
+}
+
+#[test]
+fn the_store_answers_as_the_one_that_the_core_is_tested_with() {
+    compare(HISTORIES, 1, File::new);
 }

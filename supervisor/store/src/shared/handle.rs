@@ -1,0 +1,182 @@
+//! The supervisor's end: it never waits, but for [`Handle::finish`].
+
+use super::address::Address;
+use super::failure::Failure;
+use super::news::News;
+use super::thread;
+use gob_protocol::queue::{QueueAsk, QueueTold};
+use gob_protocol::{Name, Timestamp};
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Questions that may wait.
+const ROOM: usize = 1_024;
+/// Stack of the thread.
+const STACK_BYTES: usize = 1 << 20;
+
+/// The settings of the shared store.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The database.
+    pub address: Address,
+    /// The file that has the machine's name in the database; it is made at the first connection.
+    pub machine: PathBuf,
+    /// The supervisor's instance.
+    pub instance: String,
+    /// The host, for people.
+    pub host: String,
+    /// Time between two signs of life.
+    pub heartbeat: Duration,
+    /// Time without one after which others take over what this supervisor holds.
+    pub lease: Duration,
+    /// Age at which jobs that have ended go.
+    pub keep_finished: Duration,
+    /// Time in which a question is answered, at the latest with a failure.
+    pub within: Duration,
+}
+
+/// The connection as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// The first connection is being made: questions wait for it, not long.
+    Connecting,
+    /// The database answers.
+    Open,
+    /// It does not, for this reason.
+    Away(String),
+}
+
+/// The state of the shared store, for `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The connection.
+    pub state: State,
+    /// The address without its password.
+    pub url: String,
+}
+
+/// A message from the thread.
+#[derive(Debug)]
+pub enum Told {
+    /// The answer to a question.
+    Answer {
+        /// The ticket of the question.
+        ticket: u64,
+        /// The answer.
+        answer: Result<Box<QueueTold>, Failure>,
+    },
+    /// The database answers from now on. What this machine held before has to be recovered before anything is claimed.
+    Up,
+    /// The database does not answer any more, or still not.
+    Away(String),
+    /// Others may have what this supervisor holds, or will soon: it has to end its commands.
+    Lost(String),
+    /// News of other machines.
+    News(Box<News>),
+    /// Jobs left the queue; the logs of their attempts go with them.
+    Trimmed(Vec<Name>),
+}
+
+/// The reason why a question was not asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAsked {
+    /// The database is away.
+    #[error("{0}")]
+    Away(String),
+    /// Too many questions wait.
+    #[error("too many questions wait for the shared database")]
+    Full,
+}
+
+/// A message to the thread.
+#[derive(Debug)]
+pub(super) enum Message {
+    Ask { ticket: u64, now: Timestamp, ask: Box<QueueAsk>, deadline: Instant },
+    Finish { until: Instant },
+}
+
+/// The part that handle and thread share.
+pub(super) struct Shared {
+    state: Mutex<(State, bool)>,
+    changed: Condvar,
+    pub(super) told: Box<dyn Fn(Told) + Send + Sync>,
+    pub(super) settings: Settings,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, (State, bool)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set(&self, state: State) {
+        self.lock().0 = state;
+    }
+
+    pub(super) fn ends(&self) {
+        self.lock().1 = true;
+        self.changed.notify_all();
+    }
+}
+
+/// The shared store, for the thread that supervises.
+pub struct Handle {
+    shared: Arc<Shared>,
+    asks: mpsc::Sender<Message>,
+}
+
+impl Handle {
+    /// Starts the thread, which connects at once: other machines may have work for this one.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn spawn(settings: Settings, told: impl Fn(Told) + Send + Sync + 'static) -> io::Result<Self> {
+        let (asks, asked) = mpsc::channel(ROOM);
+        let state = Mutex::new((State::Connecting, false));
+        let shared = Arc::new(Shared { state, changed: Condvar::new(), told: Box::new(told), settings });
+        let its = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("gob-shared".to_owned()).stack_size(STACK_BYTES);
+        thread.spawn(move || thread::run(&its, asked))?;
+        Ok(Self { shared, asks })
+    }
+
+    /// Asks a question, the answer of which carries `ticket`, a number that no other question under way has.
+    ///
+    /// # Errors
+    /// When the database is away, or too many questions wait: there will be no answer.
+    pub fn ask(&self, ticket: u64, now: Timestamp, ask: Box<QueueAsk>) -> Result<(), NotAsked> {
+        if let State::Away(why) = &self.shared.lock().0 {
+            return Err(NotAsked::Away(why.clone()));
+        }
+        let deadline = Instant::now() + self.shared.settings.within;
+        self.asks.try_send(Message::Ask { ticket, now, ask, deadline }).map_err(|_| NotAsked::Full)
+    }
+
+    /// Returns the state of the shared store.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health { state: self.shared.lock().0.clone(), url: self.shared.settings.address.shown() }
+    }
+
+    /// Answers what waits, takes leave of the database and ends the thread, for a bounded time.
+    pub fn finish(&self, within: Duration) {
+        let until = Instant::now() + within;
+        if self.asks.try_send(Message::Finish { until }).is_err() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        while !state.1 && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.health()).finish()
+    }
+}

@@ -1,0 +1,342 @@
+//! The thread: it connects, answers, renews, listens, and connects again.
+
+use super::failure::Failure;
+use super::group;
+use super::handle::{Message, Shared, State, Told};
+use super::lives::{self, Life};
+use super::news;
+use super::session::Session;
+use gob_protocol::Timestamp;
+use gob_protocol::queue::QueueAsk;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+/// Questions that share a transaction.
+const GROUP: usize = 64;
+/// The first and the longest wait before another attempt to connect.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// Time between two looks for jobs that ended long ago.
+const TRIM: Duration = Duration::from_secs(60);
+
+/// The result of a wait.
+enum Turn {
+    Message(Message),
+    News(String),
+    Time,
+    Closed,
+    End,
+}
+
+struct Asked {
+    ticket: u64,
+    now: Timestamp,
+    ask: Box<QueueAsk>,
+    deadline: Instant,
+}
+
+struct Worker<'r> {
+    shared: &'r Shared,
+    runtime: &'r Runtime,
+    session: Option<Session<'r>>,
+    life: Option<Life>,
+    /// Numbers the lives of this supervisor after the first.
+    lives: u32,
+    /// The next attempt to connect, and the wait after it.
+    again: (Instant, Duration),
+    renew_at: Instant,
+    trim_at: Instant,
+    finish_by: Option<Instant>,
+}
+
+/// Runs until the end of the supervisor.
+pub(super) fn run(shared: &Shared, mut asks: mpsc::Receiver<Message>) {
+    match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let now = Instant::now();
+            let mut worker = Worker {
+                shared,
+                runtime: &runtime,
+                session: None,
+                life: None,
+                lives: 0,
+                again: (now, AGAIN.0),
+                renew_at: now,
+                trim_at: now + TRIM,
+                finish_by: None,
+            };
+            while worker.turn(&mut asks) {}
+            drop(worker);
+            // A look-up of a name may hang in a thread of the runtime.
+            runtime.shutdown_background();
+        }
+        Err(e) => shared.set(State::Away(format!("cannot make a runtime: {e}"))),
+    }
+    shared.ends();
+}
+
+impl Worker<'_> {
+    /// Does what is due, waits for the next thing and does it; false at the end.
+    fn turn(&mut self, asks: &mut mpsc::Receiver<Message>) -> bool {
+        if self.finish_by.is_some() {
+            self.finish(asks);
+            return false;
+        }
+        self.times(asks);
+        match self.wait(asks) {
+            Turn::Message(Message::Ask { ticket, now, ask, deadline }) => {
+                self.answer(Asked { ticket, now, ask, deadline }, asks);
+            }
+            Turn::Message(Message::Finish { until }) => self.finish_by = Some(until),
+            Turn::News(first) => self.news(first, asks),
+            Turn::Closed => {
+                self.goes_away(&Failure::Away("the database closed the connection".to_owned()), asks)
+            }
+            Turn::Time => {}
+            Turn::End => return false,
+        }
+        true
+    }
+
+    /// Connects, renews, takes back and trims, as each is due.
+    fn times(&mut self, asks: &mut mpsc::Receiver<Message>) {
+        if self.life.as_ref().is_some_and(Life::is_over) {
+            let lease = self.shared.settings.lease.as_secs();
+            self.is_lost(format!(
+                "the database could not be told within {lease} s that this supervisor lives"
+            ));
+        }
+        let now = Instant::now();
+        if self.session.is_none() && now >= self.again.0 {
+            let done = self.connect();
+            self.judge(done, asks);
+        }
+        if self.session.is_some() && (self.life.is_none() || now >= self.renew_at) {
+            let done = self.renew();
+            self.judge(done, asks);
+        }
+        if now >= self.trim_at && self.session.is_some() {
+            self.trim_at = now + TRIM;
+            let done = self.trim();
+            self.judge(done, asks);
+        }
+    }
+
+    fn judge(&mut self, done: Result<(), Failure>, asks: &mut mpsc::Receiver<Message>) {
+        match done {
+            Ok(()) => {}
+            Err(failure) if failure.is_away() || self.life.is_none() => self.goes_away(&failure, asks),
+            // It is tried again, sooner than the next time.
+            Err(_) => self.renew_at = Instant::now() + Duration::from_millis(500),
+        }
+    }
+
+    fn wait(&mut self, asks: &mut mpsc::Receiver<Message>) -> Turn {
+        let mut at = if self.session.is_some() { self.renew_at.min(self.trim_at) } else { self.again.0 };
+        // The end of a lease is noticed in time, also while no connection can be made.
+        at = at.min(Instant::now() + (self.shared.settings.lease / 16).max(Duration::from_millis(20)));
+        let session = &mut self.session;
+        let news = async {
+            match session {
+                Some(session) => session.news.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                message = asks.recv() => message.map_or(Turn::End, Turn::Message),
+                news = news => news.map_or(Turn::Closed, Turn::News),
+                () = tokio::time::sleep_until(at.into()) => Turn::Time,
+            }
+        })
+    }
+
+    fn connect(&mut self) -> Result<(), Failure> {
+        let settings = &self.shared.settings;
+        let config = settings.address.config()?;
+        let within = settings.within.min(settings.lease / 4);
+        let session = Session::open(self.runtime, &config, within)?;
+        let is_alive = match &mut self.life {
+            Some(life) => life.renew(&session)?,
+            None => true,
+        };
+        if !is_alive {
+            self.is_given_up();
+        }
+        self.session = Some(session);
+        self.again = (Instant::now(), AGAIN.0);
+        // A claim of the life before whose answer was lost with the connection is known by that life.
+        self.begin_life()
+    }
+
+    fn begin_life(&mut self) -> Result<(), Failure> {
+        let (settings, Some(session)) = (&self.shared.settings, &self.session) else { return Ok(()) };
+        let instance = lives::numbered(&settings.instance, self.lives);
+        self.lives += 1;
+        let machine = machine(&settings.machine, &settings.instance)?;
+        let (host, lease) = (settings.host.clone(), settings.lease);
+        let mut life = Life { instance, machine, host, lease, renewed: lives::since_boot() };
+        life.begin(session)?;
+        self.life = Some(life);
+        self.renew_at = Instant::now();
+        self.shared.set(State::Open);
+        (self.shared.told)(Told::Up);
+        Ok(())
+    }
+
+    /// Renews, and takes back what others held that do not.
+    fn renew(&mut self) -> Result<(), Failure> {
+        let Some(session) = &self.session else { return Ok(()) };
+        if session.is_closed() {
+            return Err(Failure::Away("the database closed the connection".to_owned()));
+        }
+        let Some(life) = &mut self.life else { return self.begin_life() };
+        self.renew_at = Instant::now() + self.shared.settings.heartbeat.min(self.shared.settings.lease / 4);
+        if !life.renew(session)? {
+            self.is_given_up();
+            return self.begin_life();
+        }
+        let instance = life.instance.clone();
+        while lives::sweep(session, &instance)? {}
+        Ok(())
+    }
+
+    fn trim(&mut self) -> Result<(), Failure> {
+        if let (Some(session), Some(life)) = (&self.session, &self.life) {
+            let gone = lives::trim(session, &life.instance, self.shared.settings.keep_finished)?;
+            if !gone.is_empty() {
+                (self.shared.told)(Told::Trimmed(gone));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_given_up(&mut self) {
+        self.is_lost("the other machines have not heard of this supervisor for too long".to_owned());
+    }
+
+    fn is_lost(&mut self, why: String) {
+        self.life = None;
+        (self.shared.told)(Told::Lost(why));
+    }
+
+    /// The database is away: all that waits is told so, and another attempt is made later.
+    fn goes_away(&mut self, failure: &Failure, asks: &mut mpsc::Receiver<Message>) {
+        self.session = None;
+        let why = failure.to_string();
+        self.shared.set(State::Away(why.clone()));
+        self.again = (Instant::now() + self.again.1, (self.again.1 * 2).min(AGAIN.1));
+        while let Ok(message) = asks.try_recv() {
+            match message {
+                Message::Ask { ticket, .. } => {
+                    (self.shared.told)(Told::Answer { ticket, answer: Err(Failure::Away(why.clone())) });
+                }
+                Message::Finish { until } => self.finish_by = Some(until),
+            }
+        }
+        (self.shared.told)(Told::Away(why));
+    }
+
+    /// Answers a question, and those that wait behind it.
+    fn answer(&mut self, first: Asked, asks: &mut mpsc::Receiver<Message>) {
+        let mut group = vec![first];
+        while group.len() < GROUP {
+            match asks.try_recv() {
+                Ok(Message::Ask { ticket, now, ask, deadline }) => {
+                    group.push(Asked { ticket, now, ask, deadline })
+                }
+                Ok(Message::Finish { until }) => {
+                    self.finish_by = Some(until);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.answer_group(group, asks);
+    }
+
+    fn answer_group(&mut self, group: Vec<Asked>, asks: &mut mpsc::Receiver<Message>) {
+        let now = Instant::now();
+        let (late, group): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|asked| asked.deadline <= now && !asked.ask.only_reads());
+        for asked in late {
+            self.tell(asked.ticket, Err(Failure::Busy("the question waited too long".to_owned())));
+        }
+        let (Some(session), Some(life)) = (&self.session, &self.life) else {
+            let failure = Failure::Away("the database is not there yet".to_owned());
+            return group.iter().for_each(|asked| self.tell(asked.ticket, Err(failure.clone())));
+        };
+        let questions: Vec<_> = group.iter().map(|asked| (asked.now, &*asked.ask)).collect();
+        match group::answer(session, &life.instance, &questions) {
+            Ok(answers) => {
+                for (asked, answer) in group.iter().zip(answers) {
+                    self.tell(asked.ticket, answer.map(Box::new));
+                }
+            }
+            Err(failure) => {
+                let unknown = Failure::Away(format!("{failure}; what was asked may have been done"));
+                group.iter().for_each(|asked| self.tell(asked.ticket, Err(unknown.clone())));
+                self.goes_away(&failure, asks);
+            }
+        }
+    }
+
+    fn tell(&self, ticket: u64, answer: Result<Box<gob_protocol::queue::QueueTold>, Failure>) {
+        (self.shared.told)(Told::Answer { ticket, answer });
+    }
+
+    fn news(&mut self, first: String, asks: &mut mpsc::Receiver<Message>) {
+        let (Some(session), Some(life)) = (&mut self.session, &self.life) else { return };
+        let mut payloads = vec![first];
+        while let (true, Ok(more)) = (payloads.len() < GROUP, session.news.try_recv()) {
+            payloads.push(more);
+        }
+        match news::read(session, &life.instance, &payloads) {
+            Ok(Some(news)) => (self.shared.told)(Told::News(Box::new(news))),
+            Ok(None) => {}
+            Err(failure) => self.goes_away(&failure, asks),
+        }
+    }
+
+    fn finish(&mut self, asks: &mut mpsc::Receiver<Message>) {
+        let until = self.finish_by.unwrap_or_else(Instant::now);
+        while let (true, Ok(Message::Ask { ticket, now, ask, deadline })) =
+            (Instant::now() < until, asks.try_recv())
+        {
+            self.answer(Asked { ticket, now, ask, deadline }, asks);
+        }
+        if let (Some(session), Some(life)) = (&self.session, &self.life) {
+            // It is taken for dead later otherwise.
+            life.end(session).unwrap_or_default();
+        }
+    }
+}
+
+/// Returns the machine's name in the database, which is that of the first supervisor that asked.
+fn machine(path: &Path, instance: &str) -> Result<String, Failure> {
+    let away = |e: std::io::Error| Failure::Away(format!("cannot use {}: {e}", path.display()));
+    for _ in 0..2 {
+        match fs::read_to_string(path) {
+            Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+            Ok(_) => fs::remove_file(path).map_err(away)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(away(e)),
+        }
+        // Whole before it has its name.
+        let made = path.with_extension("new");
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&made)
+            .map_err(away)?;
+        file.write_all(format!("{instance}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(away)?;
+        fs::rename(&made, path).map_err(away)?;
+    }
+    Err(Failure::Away(format!("{} can't be kept", path.display())))
+}
