@@ -27,6 +27,7 @@ use gob_protocol::{Env, ProcessId, Timestamp};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -40,6 +41,7 @@ pub struct Args {
     keeper_pid: Option<i32>,
     pub(crate) state_fd: Option<i32>,
     pub(crate) try_state: Option<i32>,
+    listen_fd: Option<i32>,
 }
 
 impl Args {
@@ -58,6 +60,7 @@ impl Args {
                 "--keeper-pid" => &mut parsed.keeper_pid,
                 "--state-fd" => &mut parsed.state_fd,
                 "--try-state" => &mut parsed.try_state,
+                "--listen-fd" => &mut parsed.listen_fd,
                 _ => return Err(format!("unknown argument {name:?}")),
             };
             let value = args.next().ok_or_else(|| format!("{name} needs a number"))?;
@@ -142,6 +145,10 @@ pub(crate) struct Boot {
     pub(crate) job_mark: Arc<Mark>,
     /// The number of failed writes of the journal.
     pub(crate) journal_failures: Arc<AtomicU64>,
+    /// The socket is a service manager's.
+    pub(crate) is_activated: bool,
+    /// The end was requested by a signal first.
+    pub(crate) is_signalled: bool,
     /// Present where closing a log file may take long.
     _slow: Option<Slow>,
 }
@@ -237,6 +244,8 @@ impl Boot {
             lock_mark,
             job_mark,
             journal_failures,
+            is_activated: false,
+            is_signalled: false,
             _slow: slow,
         })
     }
@@ -330,14 +339,26 @@ impl Boot {
         self.paths.socket.clone()
     }
 
-    /// Publishes the socket, and its path in the lock file.
-    pub(crate) fn publish(&self) -> Result<(std::os::unix::net::UnixListener, Identity), BootError> {
-        let socket = || self.socket_path();
-        if files::is_answered(&self.runtime).map_err(BootError::io("look at", socket()))? {
-            return Err(BootError::Answered(socket()));
-        }
-        let published =
-            files::publish_socket(&self.runtime).map_err(BootError::io("publish socket", socket()))?;
+    /// Publishes the socket, and its path in the lock file. A service manager's socket is taken over where the path leads to it.
+    pub(crate) fn publish(&mut self, args: &Args) -> Result<(UnixListener, Identity), BootError> {
+        let socket = self.socket_path();
+        let look = |error| BootError::io("look at", &*socket)(error);
+        let handed = args.listen_fd.map(fds::inherited).transpose();
+        let handed = handed.map_err(BootError::io("inherit", &*socket))?.map(UnixListener::from);
+        let adopted = handed.map(|handed| files::adopt_socket(&self.runtime, handed)).transpose();
+        let published = match adopted.map_err(look)?.flatten() {
+            Some(adopted) => {
+                self.is_activated = true;
+                adopted
+            }
+            None if files::is_answered(&self.runtime).map_err(look)? => {
+                return Err(BootError::Answered(socket));
+            }
+            None => {
+                let published = files::publish_socket(&self.runtime);
+                published.map_err(BootError::io("publish socket", socket))?
+            }
+        };
         if let Err(e) = lock_file::rewrite(&self.lock, &self.lock_line()) {
             // The line is for clients with other directories; on a full disk all other clients are still
             // served.
@@ -348,6 +369,12 @@ impl Boot {
             tracing::warn!(error = %e, "cannot write {}", files::PID_FILE);
         }
         Ok(published)
+    }
+
+    /// Returns whether the socket's file outlives the supervisor. A service manager goes on listening there when it ends or restarts
+    /// the supervisor itself. After a request of a client the file goes: the next connection of any client would undo it.
+    pub(crate) const fn leaves_socket(&self) -> bool {
+        self.is_activated && self.is_signalled
     }
 
     /// Returns the content of the lock file: the holder and the socket's path.

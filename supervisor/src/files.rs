@@ -4,12 +4,15 @@ use crate::mark::{JOBS_NUMBERED, LOCKS_HELD};
 use gob_host::lock_file;
 use gob_protocol::Name;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, connect, getsockopt, listen, socket,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -92,13 +95,17 @@ enum Listener {
 
 /// Probes for a listener without waiting: a full queue is an answer too.
 fn listener_at(path: &Path) -> io::Result<Listener> {
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let probe = probe()?;
     Ok(match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
         Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS) => Listener::Somebody,
         Err(Errno::ECONNREFUSED | Errno::ENOENT) => Listener::Nobody,
         Err(errno) => Listener::Unknown(errno),
     })
+}
+
+fn probe() -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    Ok(socket(AddressFamily::Unix, SockType::Stream, flags, None)?)
 }
 
 /// Makes the socket and publishes it whole: bound under another name, listening, 0600, then renamed. It does
@@ -115,6 +122,31 @@ pub(crate) fn publish_socket(runtime: &File) -> io::Result<(UnixListener, Identi
     let identity = Identity::at(&temporary)?;
     fs::rename(&temporary, below(runtime, SOCKET))?;
     Ok((listener, identity))
+}
+
+/// Takes over the socket on which a service manager listens; `None` where the path does not lead to it.
+///
+/// The probe for that leaves an ended connection in the queue. Listening again makes this process the peer that clients see.
+pub(crate) fn adopt_socket(
+    runtime: &File,
+    handed: UnixListener,
+) -> io::Result<Option<(UnixListener, Identity)>> {
+    let path = below(runtime, SOCKET);
+    let Ok(found) = fs::symlink_metadata(&path) else { return Ok(None) };
+    let own = getsockopt(&handed, PeerCredentials)?.pid();
+    let probe = probe()?;
+    match connect(probe.as_raw_fd(), &UnixAddr::new(&path)?) {
+        Ok(()) if getsockopt(&probe, PeerCredentials)?.pid() == own => {}
+        // A full queue: the clients that fill it are why the manager began this start.
+        Err(Errno::EAGAIN) => {}
+        Ok(()) | Err(_) => return Ok(None),
+    }
+    if found.permissions().mode() & 0o777 != 0o600 {
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    }
+    handed.set_nonblocking(true)?;
+    listen(&handed, Backlog::MAXALLOWABLE)?;
+    Ok(Some((handed, Identity::of(&found))))
 }
 
 /// Replaces a small file of the runtime directory.
@@ -145,14 +177,23 @@ pub(crate) fn open_log(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
+/// Files that outlive the supervisor.
+pub(crate) struct Kept {
+    /// The mark that locks are held.
+    pub(crate) locks_are_held: bool,
+    /// The socket, on which a service manager goes on listening.
+    pub(crate) socket: bool,
+}
+
 /// Removes the sockets and the pid file and empties the lock: the orderly end. Where no locks are held, their mark goes too; that of
 /// the numbers of jobs goes with these, at a `nuke`.
-pub(crate) fn retire(runtime: &File, lock: &File, locks_are_held: bool, is_nuke: bool) {
+pub(crate) fn retire(runtime: &File, lock: &File, kept: &Kept, is_nuke: bool) {
     let notify = crate::readiness::notify::path(runtime);
-    let held = (!locks_are_held).then(|| below(runtime, LOCKS_HELD));
+    let held = (!kept.locks_are_held).then(|| below(runtime, LOCKS_HELD));
     let numbered = is_nuke.then(|| below(runtime, JOBS_NUMBERED));
     let marks = held.into_iter().chain(numbered);
-    for path in [below(runtime, SOCKET), below(runtime, PID_FILE), notify].into_iter().chain(marks) {
+    let socket = (!kept.socket).then(|| below(runtime, SOCKET));
+    for path in [below(runtime, PID_FILE), notify].into_iter().chain(socket).chain(marks) {
         if let Err(e) = fs::remove_file(&path)
             && e.kind() != io::ErrorKind::NotFound
         {

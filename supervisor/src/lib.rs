@@ -21,6 +21,8 @@
 //! | locks are noted as held | `shell` | core `locks` |
 //! | another program takes over | `upgrade` | core `upgrade` |
 //! | the end | signals, the keeper's death | core `ends` |
+//!
+//! A service manager above the keeper is told when it serves, reads its configuration again, and ends (`manager`).
 
 mod accept;
 #[cfg(test)]
@@ -45,6 +47,7 @@ mod journal;
 mod last;
 mod life;
 mod mailbox;
+mod manager;
 mod mark;
 mod memory;
 mod outbound;
@@ -136,7 +139,7 @@ async fn supervise(args: &Args, left: Option<Left>, ready: &mut Ready) -> Result
         None => {
             let life = Life::begin(args).await?;
             ready.serving();
-            life.desk.turn(|shell| shell.input(gob_core::Input::Begin));
+            life.desk.turn(shell::Shell::begin);
             life
         }
     };

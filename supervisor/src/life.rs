@@ -4,7 +4,7 @@ use crate::accept::{Accepting, Door};
 use crate::boot::{self, Args, Boot, BootError};
 use crate::clock::Clock;
 use crate::desk::Desk;
-use crate::files;
+use crate::files::{self, Kept};
 use crate::heal::{self, Healer};
 use crate::history::History;
 use crate::mailbox::{self, Happened, Post};
@@ -58,7 +58,7 @@ impl Life {
         let core = Core::new(config, clock.now());
         let highest_job = core.to_remember().highest_job;
         let history = History::new(&boot, highest_job, bounds, Post::new(&to_loop, Happened::Done));
-        let (listener, socket) = boot.publish()?;
+        let (listener, socket) = boot.publish(args)?;
         let listener = tokio::net::UnixListener::from_std(listener);
         let listener = listener.map_err(BootError::io("listen on", boot.socket_path()))?;
         let mut readiness = readiness::Readiness::new(Post::new(&to_loop, Happened::Probed), disks.clone());
@@ -93,9 +93,9 @@ impl Life {
             let Some(turn) = self.sources.next(&self.desk, deadline.as_mut()).await else { continue };
             match turn {
                 Turn::Signal(Signalled::Child) => self.desk.turn(Shell::reap),
-                Turn::Signal(Signalled::End) => self.desk.turn(|shell| shell.input(Input::Terminate)),
+                Turn::Signal(Signalled::End) => self.desk.turn(Shell::terminate),
                 Turn::Deadline => self.desk.turn(Shell::wake),
-                Turn::Signal(Signalled::HangUp) => self.desk.turn(|shell| shell.input(Input::Reread)),
+                Turn::Signal(Signalled::HangUp) => self.desk.turn(Shell::reread),
                 Turn::Happened(happened) => self.take(happened),
             }
         }
@@ -112,7 +112,7 @@ impl Life {
         self.desk.turn(|shell| match happened {
             Happened::Output(report) => shell.take_report(report),
             Happened::Done(done) => shell.take_done(done),
-            Happened::Configured(read) => shell.input(Input::Configured(read)),
+            Happened::Configured(read) => shell.configured(read),
             Happened::Probed(found) => shell.take_found(found),
             Happened::Foreign(found) => shell.take_foreign(found),
             Happened::Healer(heal::News::Mended(mended)) => shell.take_healed(mended),
@@ -161,7 +161,8 @@ fn leave(shell: &mut Shell, nothing_left: bool) -> (Option<oneshot::Receiver<()>
     if let Err(error) = boot.job_mark.keep(&boot.runtime) {
         tracing::warn!(%error, "cannot mark the numbers of jobs");
     }
-    files::retire(&boot.runtime, &boot.lock, locks_are_held, shell.exit == Some(true));
+    let kept = Kept { locks_are_held, socket: boot.leaves_socket() };
+    files::retire(&boot.runtime, &boot.lock, &kept, shell.exit == Some(true));
     let journal = if nothing_left { shell.end_journal() } else { None };
     let ended = journal.is_some();
     (journal, if shell.exit == Some(true) { shell.begin_to_remove(ended) } else { shell.begin_to_save() })

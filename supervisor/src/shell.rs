@@ -4,6 +4,7 @@
 mod clients;
 mod ends;
 mod graphs;
+mod manager;
 mod prepare;
 mod reaping;
 mod replies;
@@ -241,7 +242,7 @@ impl Shell {
                 let (conn, id) = asked_by?;
                 return Some(Input::SignalSent { key, signal, conn, id, errno });
             }
-            Effect::Record(recorded) => self.history.record(recorded),
+            Effect::Record(recorded) => self.record(recorded),
             Effect::Ask { ticket, question } => return self.history.ask(ticket, question, self.now.wall),
             Effect::LookForPorts { key, after_ms } => self.look_for_ports(key, after_ms),
             Effect::FindPorts { ticket, of } => self.find_ports(ticket, of),

@@ -12,6 +12,7 @@ pub mod console;
 pub mod ctl;
 pub mod gob;
 pub mod logseq;
+pub mod manager;
 pub mod picture;
 pub mod postgres;
 pub mod process;

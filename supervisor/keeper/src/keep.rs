@@ -12,6 +12,7 @@ use crate::{log, program, sweep};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::VecDeque;
+use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const DO_NOT_RESTART: u8 = 78;
 
 /// Runs the supervisor until it ends for good.
-pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) -> Result<ExitCode, Error> {
+pub(crate) fn keep(
+    paths: Paths,
+    mut locks: Locks,
+    ready: &mut Option<Ready>,
+    listener: Option<&UnixListener>,
+) -> Result<ExitCode, Error> {
     if sys::reap_any() != Reaped::NoneLeft {
         return Err(Error::HasChildren);
     }
@@ -38,7 +44,7 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
         .map_err(|e| Error::Process { operation: "become a child subreaper", source: e.into() })?;
     let mut restarts = Restarts::default();
     let mut stopping = false;
-    let mut supervisor = program::start(&paths, &locks, ready.as_ref())?;
+    let mut supervisor = program::start(&paths, &locks, ready.as_ref(), listener)?;
     drop(ready.take());
     loop {
         let ended = wait_for(supervisor, &mut stopping);
@@ -66,7 +72,7 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
             // A missing log must not cost the supervisor: the descriptor that is still open has to do.
             log::event(&format!("{error}; going on without it"));
         }
-        supervisor = program::start(&paths, &locks, None)?;
+        supervisor = program::start(&paths, &locks, None, listener)?;
         log::event(&format!("started the supervisor again (pid {supervisor})"));
     }
 }

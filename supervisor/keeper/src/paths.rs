@@ -9,8 +9,11 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+/// The socket of a service manager that wants to be told when the supervisor serves (sd_notify(3)).
+pub(crate) const NOTIFY: &str = "NOTIFY_SOCKET";
+
 /// Variables of the caller that the supervisor gets, beside the four directories.
-const KEPT: [&str; 6] = ["HOME", "USER", "PATH", "LANG", "GOB_LIBEXEC", "GOB_LOG"];
+const KEPT: [&str; 7] = ["HOME", "USER", "PATH", "LANG", "GOB_LIBEXEC", "GOB_LOG", NOTIFY];
 
 /// The resolved paths and the supervisor's environment.
 #[derive(Debug)]

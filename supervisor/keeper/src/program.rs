@@ -10,12 +10,18 @@ use nix::unistd::Pid;
 use std::ffi::CString;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 const PROGRAM: &str = "gobd";
 
-/// Starts the supervisor with the locks, and the first time with the ready pipe.
-pub(crate) fn start(paths: &Paths, locks: &Locks, ready: Option<&Ready>) -> Result<Pid, Error> {
+/// Starts the supervisor with the locks, the first time with the ready pipe, and with a service manager's socket if there is one.
+pub(crate) fn start(
+    paths: &Paths,
+    locks: &Locks,
+    ready: Option<&Ready>,
+    listener: Option<&UnixListener>,
+) -> Result<Pid, Error> {
     // Found anew for every start: a program that was replaced on disk is started in its new form.
     let program = find()?;
     let mut words = vec![
@@ -31,6 +37,10 @@ pub(crate) fn start(paths: &Paths, locks: &Locks, ready: Option<&Ready>) -> Resu
     if let Some(ready) = ready {
         words.extend(["--ready-fd".to_owned(), ready.as_fd().as_raw_fd().to_string()]);
         inherited.push(ready.as_fd());
+    }
+    if let Some(listener) = listener {
+        words.extend(["--listen-fd".to_owned(), listener.as_raw_fd().to_string()]);
+        inherited.push(listener.as_fd());
     }
     let words: Vec<CString> = words.into_iter().filter_map(|word| CString::new(word).ok()).collect();
     let failed = |source| Error::Path { operation: "start", path: program.clone(), source };

@@ -25,11 +25,11 @@ const RESTORED: [Resource; 7] = [
     Resource::RLIMIT_RSS,
 ];
 
-/// Closes all descriptors but the standard streams and `ready`; detached, also the streams.
-pub(crate) fn let_go_of_the_caller(detached: bool, ready: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+/// Closes all descriptors but the standard streams and `kept`; detached, also the streams.
+pub(crate) fn let_go_of_the_caller(detached: bool, kept: Vec<BorrowedFd<'_>>) -> Result<(), Error> {
     let failed = |operation| move |source| Error::Process { operation, source };
     sys::reset_signals().map_err(failed("reset signals"))?;
-    sys::close_all_but_stdio_and(ready).map_err(failed("close inherited files"))?;
+    sys::close_all_but_stdio_and(&kept).map_err(failed("close inherited files"))?;
     std::env::set_current_dir("/").map_err(failed("change to /"))?;
     umask(Mode::from_bits_truncate(0o077));
     for limit in RESTORED {

@@ -99,25 +99,30 @@ pub(crate) fn reset_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Closes every descriptor above the standard streams but one.
-pub(crate) fn close_all_but_stdio_and(kept: Option<BorrowedFd<'_>>) -> io::Result<()> {
-    let kept = kept.map_or(2, |fd| fd.as_raw_fd().unsigned_abs());
-    for (first, last) in [(3, kept.saturating_sub(1)), (kept + 1, u32::MAX)] {
+/// Closes every descriptor above the standard streams but these.
+pub(crate) fn close_all_but_stdio_and(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for end in kept.iter().copied().chain([u32::MAX]) {
+        // The last range ends with the highest number; the others before a kept one.
+        let last = if end == u32::MAX { end } else { end - 1 };
         // SAFETY: the keeper has opened nothing yet, so no owner of any of these is left in it.
         if first <= last && unsafe { libc::close_range(first, last, 0) } == -1 {
-            return close_listed(kept);
+            return close_listed(&kept);
         }
+        first = end.saturating_add(1);
     }
     Ok(())
 }
 
 /// As `close_range`, for kernels and sandboxes without it.
-fn close_listed(kept: u32) -> io::Result<()> {
+fn close_listed(kept: &[u32]) -> io::Result<()> {
     let mut open = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd")? {
         open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
     }
-    for number in open.into_iter().filter(|n| *n > 2 && n.unsigned_abs() != kept) {
+    for number in open.into_iter().filter(|n| *n > 2 && !kept.contains(&n.unsigned_abs())) {
         // SAFETY: as above; the number of the listing itself is closed already and answers EBADF.
         unsafe { libc::close(number) };
     }

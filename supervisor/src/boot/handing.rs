@@ -19,6 +19,9 @@ pub(crate) struct BootState {
     open_files: (u64, u64),
     lock_mark: u64,
     job_mark: u64,
+    /// The socket is a service manager's.
+    #[serde(default)]
+    is_activated: bool,
 }
 
 impl Boot {
@@ -31,12 +34,13 @@ impl Boot {
             open_files: (self.open_files.rlim_cur, self.open_files.rlim_max),
             lock_mark: self.lock_mark.hand_over(),
             job_mark: self.job_mark.hand_over(),
+            is_activated: self.is_activated,
         }
     }
 
     /// Holds what another program of this process held.
     pub(crate) fn resume(state: BootState, core: &Core, inherited: &mut Inherited) -> Result<Self, Unfit> {
-        let BootState { lock, runtime, keeper_pid, open_files, lock_mark, job_mark } = state;
+        let BootState { lock, runtime, keeper_pid, open_files, lock_mark, job_mark, is_activated } = state;
         fds::bind_to_keeper(keeper_pid)?;
         let (lock, runtime) = (inherited.file(lock)?, inherited.file(runtime)?);
         let marks = [Mark::of_locks(&runtime), Mark::of_jobs(&runtime)].map(Arc::new);
@@ -54,6 +58,8 @@ impl Boot {
             open_files: libc::rlimit { rlim_cur, rlim_max },
             lock_mark: locks,
             job_mark: jobs,
+            is_activated,
+            is_signalled: false,
             journal_failures: Arc::default(),
         })
     }

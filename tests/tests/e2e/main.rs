@@ -73,6 +73,7 @@ mod resources;
 mod runtime_dir;
 mod screen;
 mod servers;
+mod service;
 mod sockets;
 mod spawn;
 mod stop;

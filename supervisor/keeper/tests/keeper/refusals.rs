@@ -120,7 +120,7 @@ fn help_and_version_are_printed_and_nothing_is_started() {
     for (word, says) in [
         ("--version", version.as_str()),
         ("-V", version.as_str()),
-        ("--help", "Usage: gob-keeper [--detach] [--ready-fd N]\n"),
+        ("--help", "Usage: gob-keeper [--detach] [--log] [--ready-fd N] | --unlocked\n"),
         ("-h", "Usage: gob-keeper "),
     ] {
         let home = Home::new("say up\n");
