@@ -32,6 +32,8 @@ pub enum Need {
     NodeMcp,
     /// OpenSSH's client and server, and libnss_wrapper, which shows the server a user.
     Sshd,
+    /// `systemd-analyze`, which checks units.
+    Systemd,
     /// A display of a test's own: Xvfb with OpenGL in software, xdotool, dbus-daemon.
     Display,
     /// A shell that completes words.
@@ -59,6 +61,7 @@ impl Need {
             Self::PythonMcp => "python-mcp",
             Self::NodeMcp => "node-mcp",
             Self::Sshd => "sshd",
+            Self::Systemd => "systemd-analyze",
             Self::Display => "display",
             Self::Shell(program) | Self::Pages(program) | Self::Server(program) => program,
         }

@@ -15,6 +15,7 @@ mod places;
 mod probe;
 mod programs;
 mod scene;
+mod service;
 mod session;
 mod sockets;
 mod stale;
@@ -93,7 +94,7 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
         fixed.extend(stale::mend(&scene));
         fixed.extend(logs::mend(&scene));
     }
-    let subjects: [Subject<Scene>; 15] = [
+    let subjects: [Subject<Scene>; 16] = [
         ("supervisor", supervisor::look),
         ("programs", programs::look),
         ("directories", directories::look),
@@ -104,6 +105,7 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
         ("kernel", kernel::look),
         ("limits", limits::look),
         ("inherited", inherited::look),
+        ("service", service::look),
         ("logout", session::look),
         ("configuration", config::look),
         ("logs", logs::look),

@@ -48,6 +48,7 @@ mod render;
 mod replay;
 mod rows;
 mod screen;
+mod service;
 mod signals;
 mod skill;
 mod speech;

@@ -128,6 +128,8 @@ pub(crate) static VERBS: &[&Verb] = &[
     &daemon::upgrade::VERB,
     &daemon::status::VERB,
     &daemon::logs::VERB,
+    &daemon::install::VERB,
+    &daemon::install::UNINSTALL,
     &config::NOUN,
     &config::path::VERB,
     &config::show::VERB,

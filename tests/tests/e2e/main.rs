@@ -74,6 +74,7 @@ mod runtime_dir;
 mod screen;
 mod servers;
 mod service;
+mod service_files;
 mod sockets;
 mod spawn;
 mod stop;

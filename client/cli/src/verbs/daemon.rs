@@ -1,5 +1,6 @@
 //! `gobctl daemon …`: the supervisor itself.
 
+pub(crate) mod install;
 pub(crate) mod logs;
 pub(crate) mod restart;
 pub(crate) mod start;
