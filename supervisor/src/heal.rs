@@ -132,8 +132,8 @@ impl Healer {
         self.site.lock().unwrap_or_else(PoisonError::into_inner).hand_over(named)
     }
 
-    /// Heals again. New sockets go to `to_accept`.
-    pub(crate) fn go_on(&mut self, to_accept: mpsc::Sender<UnixListener>) {
+    /// Heals again. New sockets go to `to_accept`, where the accepting task is another one.
+    pub(crate) fn go_on(&mut self, to_accept: Option<mpsc::Sender<UnixListener>>) {
         let (stop, stopped) = oneshot::channel();
         let before = self.task.take();
         self.task = Some(tokio::task::spawn_local(async move {
@@ -142,7 +142,10 @@ impl Healer {
                 Some(before) => before.await.ok().flatten()?,
                 None => return None,
             };
-            Watcher { to_accept, ..watcher }.run(stopped).await
+            match to_accept {
+                Some(to_accept) => Watcher { to_accept, ..watcher }.run(stopped).await,
+                None => watcher.run(stopped).await,
+            }
         }));
         self.stop = Some(stop);
     }

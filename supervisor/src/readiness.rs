@@ -71,6 +71,8 @@ pub(crate) struct Readiness {
     listeners: VecDeque<Listener>,
     /// Runs that are ready, and of which it is looked where they listen.
     locating: BTreeMap<RunKey, Handshake>,
+    /// Nothing is listened to.
+    rests: bool,
 }
 
 /// A socket for notifications, and the task that listens on it.
@@ -105,7 +107,7 @@ impl Readiness {
         let looks = sockets::Looks::new(disks);
         let lookout = lookout::Lookout::new();
         let (listeners, locating) = (VecDeque::new(), BTreeMap::new());
-        Self { found, looks, lookout, probes: HashMap::new(), listeners, locating }
+        Self { found, looks, lookout, probes: HashMap::new(), listeners, locating, rests: false }
     }
 
     /// Listens for notifications on this socket, which does not block.
@@ -118,19 +120,20 @@ impl Readiness {
     }
 
     /// Ends the listening, unless a message that was received waits for room in the loop's queue; false then.
-    pub(crate) fn rest(&self) -> bool {
-        let rests = self.listeners.iter().all(|listener| !listener.heard.is_telling());
-        if rests {
+    pub(crate) fn rest(&mut self) -> bool {
+        self.rests = self.listeners.iter().all(|listener| !listener.heard.is_telling());
+        if self.rests {
             self.listeners.iter().for_each(|listener| listener.task.abort());
         }
-        rests
+        self.rests
     }
 
     /// Listens again.
     pub(crate) fn go_on(&mut self) {
+        if !std::mem::take(&mut self.rests) {
+            return;
+        }
         for listener in &mut self.listeners {
-            // The task may not have been told to end.
-            listener.task.abort();
             let heard = Rc::clone(&listener.heard);
             listener.task = tokio::task::spawn_local(notify::listen(heard, self.found.clone()));
         }

@@ -110,8 +110,8 @@ pub(crate) struct Shell {
     keeps_queue: bool,
     /// The program that was tried last.
     candidate: Option<Candidate>,
-    /// This program is to be replaced by that one.
-    is_replaced: bool,
+    /// This program is to be replaced by that one, at the latest then.
+    replaced_by: Option<tokio::time::Instant>,
     /// Effects and results that were put off, while nothing is to begin.
     paused: Option<Pause>,
     /// Runs that are ready and not located yet, of the program before.
@@ -156,7 +156,7 @@ impl Shell {
             exit: None,
             keeps_queue: false,
             candidate: None,
-            is_replaced: false,
+            replaced_by: None,
             paused: None,
             located: Vec::new(),
         }
@@ -257,7 +257,7 @@ impl Shell {
             Effect::ForgetRun(RunKey { name, run }) => self.forget_runs(vec![(name, run)]),
             Effect::WakeAt(at) => self.wake_at(at),
             Effect::TryProgram { exe } => self.open_program(exe),
-            Effect::Replace => self.is_replaced = true,
+            Effect::Replace => self.be_replaced(),
             Effect::Exit { nuke, keeps_queue } => {
                 self.exit = Some(nuke);
                 self.keeps_queue = keeps_queue;
@@ -322,7 +322,7 @@ impl Shell {
 
     /// Returns whether the loop has something else to do than to wait for its sources.
     pub(crate) const fn is_called_away(&self) -> bool {
-        self.exit.is_some() || self.is_replaced
+        self.exit.is_some() || self.replaced_by.is_some()
     }
 
     /// Returns the tags of all runs so far.
@@ -334,7 +334,8 @@ impl Shell {
     pub(crate) fn next_wake(&self) -> tokio::time::Instant {
         let far = tokio::time::Instant::from_std(self.clock.start() + FAR);
         let look = self.runs.has_runs().then(|| tokio::time::Instant::from_std(self.pace.due()));
-        self.wake.into_iter().chain(self.last.due()).chain(look).fold(far, std::cmp::Ord::min)
+        let due = self.wake.into_iter().chain(self.last.due()).chain(self.successor_due());
+        due.chain(look).fold(far, std::cmp::Ord::min)
     }
 
     /// Handles what is due.

@@ -15,7 +15,14 @@ use gob_protocol::handshake::Handshake;
 use std::fs::File;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::UnixStream;
+use tokio::time::Instant;
+
+/// The longest time for which the store is waited for while clients are served.
+const CLOSING: Duration = Duration::from_secs(2);
+/// Time between two looks whether it is closed.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What the shell goes on with that another program of it left.
 pub(crate) struct Resumed {
@@ -90,9 +97,25 @@ impl Shell {
         self.input(Input::ProgramTried(tried));
     }
 
-    /// Returns the program by which this one is to be replaced, once.
+    /// Begins to make ready for the replacement: the store is closed while clients are served, since a busy disk may take its time.
+    pub(super) fn be_replaced(&mut self) {
+        self.history.rest(true);
+        self.replaced_by = Some(Instant::now() + CLOSING);
+    }
+
+    /// Returns the program by which this one is to be replaced, once that is to be.
     pub(crate) fn take_successor(&mut self) -> Option<Candidate> {
-        if std::mem::take(&mut self.is_replaced) { self.candidate.take() } else { None }
+        let latest = self.replaced_by?;
+        if !self.history.rests() && Instant::now() < latest {
+            return None;
+        }
+        self.replaced_by = None;
+        self.candidate.take()
+    }
+
+    /// Returns when it is to be looked again whether this program is to be replaced.
+    pub(super) fn successor_due(&self) -> Option<Instant> {
+        self.replaced_by.map(|latest| latest.min(Instant::now() + LOOK))
     }
 
     /// Begins nothing any more that can be begun again, and ends what is driven by others.

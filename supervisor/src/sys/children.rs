@@ -2,7 +2,8 @@
 //!
 //! A process whose parent dies becomes a child of ours, for we are a child subreaper, and the main thread's. So each living
 //! process of a run whose leader was reaped is a child of the main thread or below one. Workers are children of another
-//! thread (`run` in `lib.rs`): the main thread's list has none of them, and its reading costs the same however many run. It
+//! thread (`run` in `lib.rs`): the main thread's list has none of them, and its reading costs the same however many run. After an
+//! upgrade they are the main thread's too (ADR 16), and are known by their leaders. The list
 //! grows only at its tail, only the loop takes anything from it, and a dead parent does not fork: one reading is exact.
 
 use super::process::{self, Found, Proof};

@@ -89,11 +89,15 @@ impl Life {
 
     /// Goes on as before.
     async fn go_on(&mut self) {
-        let (to_accept, listeners) = mpsc::channel(crate::LISTENERS);
-        self.healer.go_on(to_accept);
         self.desk.turn(crate::shell::Shell::go_on);
-        if let Some(door) = self.door.take() {
-            self.accepting = Some(door.open(listeners));
+        match self.door.take() {
+            Some(door) => {
+                let (to_accept, listeners) = mpsc::channel(crate::LISTENERS);
+                self.healer.go_on(Some(to_accept));
+                self.accepting = Some(door.open(listeners));
+            }
+            // The healer did not rest, and clients were served all the time.
+            None => self.healer.go_on(None),
         }
     }
 }
