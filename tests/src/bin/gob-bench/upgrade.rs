@@ -74,6 +74,8 @@ fn upgrades(sizes: &Sizes) -> Vec<f64> {
     let gobd = gob.gobd_pid();
     let (stop, gap) = (AtomicBool::new(false), AtomicU64::new(0));
     let gaps = thread::scope(|scope| {
+        // Also after a failure: the clients would ask for ever.
+        let _stop = Stop(&stop);
         for _ in 0..sizes.clients {
             let client = gob.connect_as("desktop");
             scope.spawn(|| ask_until(client, &stop, |_| {}));
@@ -91,9 +93,7 @@ fn upgrades(sizes: &Sizes) -> Vec<f64> {
             conn.ok("list", json!({}));
             gap.load(Ordering::Relaxed) as f64 / 1e3
         });
-        let gaps: Vec<f64> = gaps.collect();
-        stop.store(true, Ordering::Relaxed);
-        gaps
+        gaps.collect::<Vec<f64>>()
     });
     assert_eq!(gob.gobd_pid(), gobd);
     let after: Vec<Value> = names.iter().map(|name| pid_of(&mut conn, name)).collect();
@@ -106,6 +106,15 @@ fn upgrades(sizes: &Sizes) -> Vec<f64> {
         follow_each_other(&gob, name);
     }
     gaps
+}
+
+/// Stops the clients when it is dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn pid_of(conn: &mut Conn, name: &str) -> Value {
