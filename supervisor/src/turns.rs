@@ -5,7 +5,7 @@
 
 use crate::desk::Desk;
 use crate::mailbox::Happened;
-use gob_core::Input;
+use crate::shell::Shell;
 use std::future::ready;
 use std::pin::Pin;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,7 +51,7 @@ impl Sources {
             match signal {
                 Signalled::End => self.is_asked_to_end = true,
                 // What is begun by it may be begun again.
-                Signalled::HangUp => desk.turn(|shell| shell.input(Input::Reread)),
+                Signalled::HangUp => desk.turn(Shell::reread),
                 Signalled::Child => {}
             }
         }
