@@ -68,7 +68,7 @@ impl Address {
             config.host_path("/run/postgresql");
         }
         if config.get_user().is_none() {
-            let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+            let user = gob_host::passwd::user(nix::unistd::geteuid().as_raw());
             let user = user.ok_or_else(|| {
                 Failure::Away("the address has no user, and this user has no name".to_owned())
             })?;
