@@ -141,7 +141,7 @@ impl Written<'_> {
 impl Last {
     /// The remembered workers are in the file already.
     pub(crate) fn new(core: &Core) -> Self {
-        Self { written_seq: core.seq(), written_roster: core.roster(), ..Self::default() }
+        Self { written_seq: core.seq(), written_roster: core.roster().changes, ..Self::default() }
     }
 
     /// Notes the supervisor's progress.

@@ -121,6 +121,6 @@ pub use recovery::{Before, Evidence, Judgement, Marked, Search, Suspect, TagOf, 
 pub use refusals::{TurnedAway, unwritable};
 pub use remembered::{Remembered, RememberedWorker, ToRemember};
 pub use roots::{BadRoot, judge_root};
-pub use state::{Config, Core, STATE_VERSION};
+pub use state::{Config, Core, Roster, STATE_VERSION, Surroundings};
 pub use target::{Answered, Listens, Miss, Missed, Target};
 pub use waits::{DISK_PATIENCE_MS, Reread, reread, wait_left_ms};

@@ -61,6 +61,26 @@ pub struct Config {
     pub seed: u64,
 }
 
+/// Facts about the core's surroundings, as they are now.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The supervisor's part of the answer to `hello`.
+    pub server: &'a ServerInfo,
+    /// gob's directories.
+    pub paths: &'a Paths,
+    /// The configuration that is in effect.
+    pub settings: &'a Settings,
+}
+
+/// The workers in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roster {
+    /// How often a worker came, went, began a run or changed its owner: what the supervisor after this one has to know.
+    pub changes: u64,
+    /// How many there are.
+    pub workers: usize,
+}
+
 /// The form of the state that this version writes and reads.
 pub const STATE_VERSION: u32 = 1;
 
@@ -126,22 +146,11 @@ impl Core {
         Self { schema: Schema, workers, conns, reloads, underway, lanes, locks, upgrade, cx }
     }
 
-    /// The supervisor's part of the answer to `hello`.
+    /// The facts of [`Config`] that the program after this one begins with.
     #[must_use]
-    pub fn server(&self) -> &ServerInfo {
-        &self.cx.setup.server
-    }
-
-    /// gob's directories.
-    #[must_use]
-    pub fn paths(&self) -> &Paths {
-        &self.cx.setup.paths
-    }
-
-    /// The configuration that is in effect.
-    #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.cx.setup.settings
+    pub fn surroundings(&self) -> Surroundings<'_> {
+        let Setup { server, paths, settings, .. } = &self.cx.setup;
+        Surroundings { server, paths, settings }
     }
 
     /// The event last published.
@@ -150,16 +159,10 @@ impl Core {
         self.cx.news.seq()
     }
 
-    /// How often a worker came, went, began a run or changed its owner: what the supervisor after this one has to know.
+    /// The workers in numbers.
     #[must_use]
-    pub fn roster(&self) -> u64 {
-        self.cx.tally.roster
-    }
-
-    /// How many workers there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.workers.len()
+    pub fn roster(&self) -> Roster {
+        Roster { changes: self.cx.tally.roster, workers: self.workers.len() }
     }
 
     /// Whether the end of a connection would take something from its client: a subscription, a lease or a lock.

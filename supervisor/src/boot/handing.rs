@@ -5,7 +5,7 @@ use crate::mark::Mark;
 use crate::sys::closing::Slow;
 use crate::sys::fds;
 use crate::upgrade::{Fd, Inherited, Named, Unfit};
-use gob_core::Core;
+use gob_core::{Core, Surroundings};
 use serde::{Deserialize, Serialize};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -48,13 +48,14 @@ impl Boot {
         locks.resume(lock_mark);
         jobs.resume(job_mark);
         let (rlim_cur, rlim_max) = open_files;
+        let Surroundings { server, paths, .. } = core.surroundings();
         Ok(Self {
             _slow: Slow::of(lock.as_fd()),
             lock,
             runtime,
             keeper_pid,
-            paths: core.paths().clone(),
-            server: core.server().clone(),
+            paths: paths.clone(),
+            server: server.clone(),
             open_files: libc::rlimit { rlim_cur, rlim_max },
             lock_mark: locks,
             job_mark: jobs,

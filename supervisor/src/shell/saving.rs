@@ -6,7 +6,7 @@ use crate::files;
 use crate::heal::LANE;
 use crate::journal::JOURNAL;
 use crate::last::{LAST, Snapshot};
-use gob_core::{Input, LocksMark};
+use gob_core::{Input, LocksMark, Roster};
 use gob_protocol::Name;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Shell {
     /// Begins to write the present state to `last.json`.
     pub(crate) fn begin_to_save(&mut self) -> oneshot::Receiver<()> {
         let seq = self.core.seq();
-        self.last.begin(seq, self.core.roster());
+        self.last.begin(seq, self.core.roster().changes);
         let snapshot = Snapshot {
             workers: self.core.views(),
             told: self.core.to_remember(),
@@ -107,7 +107,8 @@ impl Shell {
 
     /// Notes whether there are changes for `last.json`.
     pub(crate) fn note_changes(&mut self) {
-        self.last.changed(self.core.seq(), self.core.roster(), self.core.count());
+        let Roster { changes, workers } = self.core.roster();
+        self.last.changed(self.core.seq(), changes, workers);
         self.save_if_due();
     }
 }

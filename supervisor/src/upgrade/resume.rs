@@ -78,9 +78,10 @@ pub(crate) fn take_over(Left { state, mut inherited }: Left) -> Result<Life, Unf
         taps.into_iter().map(|(key, tap)| (key, Arc::new(Tap::resume(tap)))).collect();
     // A run whose worker was forgotten has no tap any more.
     let tap = |key: &RunKey| taps.get(key).cloned().unwrap_or_default();
-    let config = boot.output_config_of(core.settings());
+    let in_effect = core.surroundings().settings;
+    let config = boot.output_config_of(in_effect);
     let output = Output::resume(config, Post::new(&to_loop, Happened::Output), output, tap, inherited)?;
-    let bounds = (core.settings().history, core.settings().queue);
+    let bounds = (in_effect.history, in_effect.queue);
     let highest_job = core.to_remember().highest_job;
     let history = History::new(&boot, highest_job, bounds, Post::new(&to_loop, Happened::Done));
     history.resume(&store);

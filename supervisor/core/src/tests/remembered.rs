@@ -213,7 +213,7 @@ fn without_its_kind_it_is_listed_and_can_be_removed_but_not_started() {
     later.settles();
     assert!(later.state("w") == State::Ready);
     world.takes(&Step::Ask(DESKTOP, Request::Remove(by_name("w"))));
-    assert_eq!(world.core.count(), 0);
+    assert_eq!(world.core.roster().workers, 0);
 }
 
 #[test]
