@@ -10,7 +10,7 @@ use gob_protocol::queue::{FIRST_SHARED, QueueAsk, QueueTold};
 use std::time::Duration;
 use tokio::runtime::Builder;
 
-/// Histories: each question is a journey to the server here.
+/// Histories, whatever `GOB_HISTORIES` says: each question is a journey to the server here.
 const HISTORIES: u64 = 10;
 
 struct Database<'r>(Session<'r>);
