@@ -3,20 +3,27 @@
 use crate::world::{job, job_of, open, open_on, prints};
 use gob_tests::Gob;
 use gob_tests::screen::{Screen, normal};
+use gob_tests::wait::{self, DEADLINE};
 use std::path::Path;
 
 const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (200, 50), (300, 80)];
 
-/// Compares the screen with the one of this name.
+/// Compares the screen with the one of this name. It may need another frame: each key has one, and the last of several is waited for here.
 fn same_as(screen: &Screen, name: &str, gob: &Gob) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tui/screens").join(format!("{name}.txt"));
-    let shown = normal(&screen.text(), gob.dir().to_str().expect("a path in UTF-8"));
-    let shown: String = shown.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let shown = || {
+        let shown = normal(&screen.text(), gob.dir().to_str().expect("a path in UTF-8"));
+        shown.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>()
+    };
     if std::env::var_os("GOB_WRITE_SCREENS").is_some() {
-        std::fs::write(&path, shown).expect("a file");
+        std::fs::write(&path, shown()).expect("a file");
         return;
     }
     let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+    if wait::until(DEADLINE, || shown() == wanted) {
+        return;
+    }
+    let shown = shown();
     let differs = shown.lines().zip(wanted.lines()).find(|(shown, wanted)| shown != wanted);
     assert_eq!(shown, wanted, "{name} differs first in {differs:?}; GOB_WRITE_SCREENS=1 writes it anew");
 }
