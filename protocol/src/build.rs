@@ -1,4 +1,4 @@
-//! Which build of gob a program is, as its `--version` tells it.
+//! The build of gob that a program belongs to, as its `--version` tells it.
 
 /// The version that all of gob's programs share.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

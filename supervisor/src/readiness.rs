@@ -81,7 +81,7 @@ struct Listener {
     task: JoinHandle<()>,
 }
 
-/// What goes on about readiness, as data.
+/// All that is under way about readiness, as data.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ReadinessState {
     /// The sockets for notifications, the present one first.

@@ -50,7 +50,7 @@ impl Sources {
             };
             match signal {
                 Signalled::End => self.is_asked_to_end = true,
-                // What is begun by it may be begun again.
+                // All that it begins may be begun again.
                 Signalled::HangUp => desk.turn(Shell::reread),
                 Signalled::Child => {}
             }

@@ -100,7 +100,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the command line says about this process itself.
+/// The part of the command line that is about this process itself.
 #[derive(Clone, Copy)]
 struct How {
     /// It leaves the caller's session.

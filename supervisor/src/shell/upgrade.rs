@@ -24,7 +24,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// Time between two looks whether it is closed.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What the shell goes on with that another program of it left.
+/// All that another program of the shell left, to go on with.
 pub(crate) struct Resumed {
     pub(crate) conns: Connections,
     pub(crate) locks: Vec<(RunKey, Arc<HeldLock>)>,
@@ -238,7 +238,7 @@ impl Shell {
         self.claims = claims;
         self.ports = Ports::resume(ports);
         self.foreign.resume(foreign, inherited)?;
-        // What is written by now may be behind.
+        // The file may be behind by now.
         self.last = Last::default();
         self.located = located;
         Ok(())

@@ -130,7 +130,7 @@ fn private_dir() -> io::Result<PathBuf> {
     Ok(nix::unistd::mkdtemp(&parent.join("gob-with-XXXXXX"))?)
 }
 
-/// What is forwarded to where.
+/// Each forwarding: from where, to where.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     /// Addresses here and there, as ssh takes them.

@@ -1,4 +1,4 @@
-//! What a verb that runs there is told over its standard input: bytes of the input here, its end, and signals. Pure.
+//! The messages to a verb that runs there, over its standard input: bytes of the input here, its end, and signals. Pure.
 //!
 //! A frame is a letter, the length of its content in four bytes, and the content. An end of the stream without a frame for
 //! the end of the input is a lost connection, or a caller that was killed.
