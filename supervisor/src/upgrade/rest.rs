@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// Pause before it is looked again whether everything rests.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What was put off while nothing was to begin.
+/// Work that was put off while nothing was to begin.
 #[derive(Default)]
 pub(crate) struct Pause {
     pub(crate) effects: Vec<Effect>,

@@ -28,7 +28,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// What the program before has left.
+/// The things that the program before has left.
 pub(crate) struct Left {
     state: State,
     inherited: Inherited,

@@ -37,7 +37,7 @@ pub(crate) struct State<C = Core> {
     pub(super) named: Vec<Fd>,
 }
 
-/// What is known of the shell at any time.
+/// The part of the shell that is known at any time.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ShellState {
     pub(crate) boot: BootState,
@@ -53,7 +53,7 @@ pub(crate) struct ShellState {
     pub(crate) store: StoreState,
 }
 
-/// What is known only of a shell at rest.
+/// The part that is known only of a shell at rest.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SteadyState {
     pub(crate) output: OutputState,

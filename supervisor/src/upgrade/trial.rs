@@ -35,7 +35,7 @@ pub(crate) struct Candidate {
 #[derive(Debug)]
 pub(crate) struct Trial<H = OwnedFd> {
     pub(crate) pidfd: H,
-    /// What the program says.
+    /// The words of the program.
     pub(crate) said: OwnedFd,
 }
 

@@ -37,7 +37,7 @@ fn the_owner_goes_along() {
     let mut mine = there.ctl(["stop", "g"]);
     mine.env("GOB_OWNER", "agent");
     mine.ok();
-    // What list is asked for is no requester.
+    // The owner that list filters by is no requester.
     there.ctl(["start", "h"]).ok();
     assert_eq!(
         there.ctl(["list", "--owner", "agent", "--json"]).json()["workers"].as_array().unwrap().len(),

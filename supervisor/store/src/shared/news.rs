@@ -1,4 +1,4 @@
-//! What the machines tell each other: lanes in which something may be claimed, jobs that were added or have ended.
+//! The news that machines tell each other: lanes in which something may be claimed, jobs that were added or have ended.
 //!
 //! A notification is part of the transaction that it tells of. One that is lost costs time and nothing else: lanes are looked at now and
 //! then all the same.

@@ -138,7 +138,7 @@ impl Store {
     }
 }
 
-/// What the thread of one program of a supervisor leaves to that of the next, beside the file.
+/// The facts that the thread of one program of a supervisor leaves to that of the next, beside the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreState {
     dropped: u64,
