@@ -58,7 +58,7 @@ pub(crate) fn keep(
         }
         log::event(&format!("the supervisor (pid {supervisor}) ended with {ended}; {swept}"));
         // A stop may have been requested while there was no supervisor to pass it on to.
-        stopping |= sys::pending_notices().any(|notice| notice == Notice::Stop);
+        stopping |= ended.was_asked_for() || sys::pending_notices().any(|notice| notice == Notice::Stop);
         if stopping || ended == Ended::Code(DO_NOT_RESTART) {
             return Ok(ExitCode::from(ended.exit_code()));
         }

@@ -23,6 +23,11 @@ impl Ended {
             Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         }
     }
+
+    /// Returns whether somebody asked for this end: a supervisor that can't take the signal yet dies of it.
+    pub(crate) fn was_asked_for(self) -> bool {
+        matches!(self, Self::Signal(libc::SIGTERM | libc::SIGINT))
+    }
 }
 
 impl fmt::Display for Ended {

@@ -136,6 +136,18 @@ fn stop_signals_are_passed_on_as_term_and_the_answer_is_passed_back() {
 }
 
 #[test]
+fn a_supervisor_that_dies_of_the_request_to_stop_is_not_started_again() {
+    for (signal, code) in [("TERM", 128 + 15), ("INT", 128 + 2)] {
+        let mut home = Home::new(&format!("say up\nkill -{signal} $$\nstay\n"));
+        let mut command = home.keeper();
+        let keeper = home.spawn(&mut command);
+        assert_eq!(home.event(), "up");
+        assert_eq!(finish(keeper).0, Some(code));
+        assert!(!home.has_event(), "it was asked to stop before it could hear");
+    }
+}
+
+#[test]
 fn hup_is_passed_on() {
     let mut home = Home::new("trap 'say hup; end 0' HUP\nsay up\nstay\n");
     let mut command = home.keeper();
