@@ -2,7 +2,7 @@
 
 use super::Gob;
 use crate::process::{self, Handle};
-use crate::wait;
+use crate::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
@@ -76,11 +76,16 @@ impl Gob {
             return self.processes();
         }
         stop(Signal::SIGKILL);
-        if !wait::until(PATIENCE, || gobd().any(|pid| !before.contains(&pid)) && self.socket().exists()) {
+        if !wait::until(DEADLINE, || gobd().any(|pid| !before.contains(&pid)) && self.answers()) {
             return self.processes();
         }
         stop(Signal::SIGTERM);
         self.wait_empty(PATIENCE)
+    }
+
+    /// Returns whether a supervisor serves: the socket of a killed one stays where it is, and refuses.
+    fn answers(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(self.socket()).is_ok()
     }
 
     fn runs(&self, pid: i32, program: &str) -> bool {
