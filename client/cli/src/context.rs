@@ -5,6 +5,7 @@ use crate::out;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::terminal::{self, Look};
+use crate::versions;
 use gob_client::blocking::{Client, Connector};
 use gob_client::call::{Call, Reply, Sent};
 use gob_client::protocol::limits::CONNECT_MS;
@@ -133,7 +134,7 @@ impl Context {
     /// Connects and says hello. `purpose` appears in the error when the supervisor does not answer.
     pub(crate) fn connect(&self, purpose: &str) -> Result<Client, Failure> {
         let client = self.connector()?.connect().map_err(|error| named(error, purpose))?;
-        self.note_versions(&client);
+        versions::note(self, &client);
         Ok(client)
     }
 
@@ -141,15 +142,17 @@ impl Context {
     pub(crate) fn connect_with<C: Call>(&self, call: C) -> Result<(Client, Sent<C>), Failure> {
         let connected = self.connector()?.connect_with(call);
         let (client, sent) = connected.map_err(|error| named(error, C::TYPE))?;
-        self.note_versions(&client);
+        versions::note(self, &client);
         Ok((client, sent))
     }
 
     /// Makes one call on a connection of its own.
     pub(crate) fn ask<C: Call>(&self, call: C) -> Result<(Client, Reply<C>), Failure> {
         let (mut client, sent) = self.connect_with(call)?;
-        let reply = self.wait(&mut client, sent)?;
-        Ok((client, reply))
+        match self.wait(&mut client, sent) {
+            Ok(reply) => Ok((client, reply)),
+            Err(error) => Err(versions::explained(&client, C::TYPE, error)),
+        }
     }
 
     /// Makes one call on an existing connection.
@@ -265,19 +268,6 @@ impl Context {
             self.note(&format!("not in effect: {first}{more}; gobctl config check says why"));
         }
     }
-
-    fn note_versions(&self, client: &Client) {
-        let (ours, theirs) = (env!("CARGO_PKG_VERSION"), &client.server().version);
-        if let (true, Some(host)) = (theirs != ours, &self.host) {
-            let host = host.ssh.address().host();
-            self.note(&format!(
-                "gobctl {ours} talks to a supervisor {theirs} on {host}; they work together; install the same version on both"
-            ));
-        } else if theirs != ours {
-            let way = way_to_installed(client);
-            self.note(&format!("gobctl {ours} talks to a supervisor {theirs}; they work together; {way}"));
-        }
-    }
 }
 
 /// Returns the reason why no worker is ready. A missing answer means no more than that either.
@@ -295,23 +285,5 @@ fn named(error: Error, purpose: &str) -> Error {
         Error::Lost { request: purpose.to_owned() }
     } else {
         error
-    }
-}
-/// Refuses a supervisor that is older than a feature of its protocol.
-pub(crate) fn needs(client: &Client, feature: &str) -> Result<(), Failure> {
-    if client.has_feature(feature) {
-        return Ok(());
-    }
-    let server = client.server();
-    let message =
-        format!("the supervisor (gobd {}, pid {}) is older than {feature}", server.version, server.pid);
-    Err(Failure::own("unknown-request", 7, message).hint(way_to_installed(client)))
-}
-
-/// Returns the way from a supervisor of another version to the installed one.
-fn way_to_installed(client: &Client) -> &'static str {
-    match client.has_feature("upgrade") {
-        true => "gobctl daemon upgrade goes on with the installed one",
-        false => "gobctl daemon restart starts the installed one; it stops the workers first",
     }
 }

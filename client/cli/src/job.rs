@@ -190,5 +190,5 @@ fn directory(given: Option<&OsStr>) -> Result<String, Failure> {
 
 /// Refuses a supervisor that knows no jobs, since it would not understand the request.
 pub(crate) fn known_to(client: &Client) -> Result<(), Failure> {
-    crate::context::needs(client, "jobs")
+    crate::versions::needs(client, "jobs")
 }

@@ -60,6 +60,7 @@ mod terminal;
 mod text;
 mod trusted;
 mod verbs;
+mod versions;
 mod words;
 
 use failure::Failure;

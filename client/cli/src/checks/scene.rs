@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The supervisor that answers.
 pub(super) struct Answers {
     pub(super) server: ServerInfo,
+    /// Whether it can go on with another program.
+    pub(super) upgrades: bool,
     pub(super) status: Status,
     pub(super) workers: Vec<View>,
 }
@@ -93,5 +95,6 @@ fn ask(context: &Context) -> Result<Answers, Failure> {
     let list = client.call(List::default(), timeout)?;
     let list = client.whole_list(&List::default(), list)?;
     let ListData { workers, .. } = list.read()?;
-    Ok(Answers { server: client.server().clone(), status: status.read()?, workers })
+    let (server, upgrades) = (client.server().clone(), client.has_feature("upgrade"));
+    Ok(Answers { server, upgrades, status: status.read()?, workers })
 }

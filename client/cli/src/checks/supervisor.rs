@@ -6,6 +6,7 @@ use super::{Check, fail, ok, warn};
 use crate::failure::Failure;
 use crate::process;
 use crate::text::{escape, took};
+use crate::versions;
 use gob_client::Error;
 use gob_client::holder::{Holder, Stopped};
 use gob_client::protocol::ErrorCode;
@@ -41,7 +42,7 @@ fn protocol(answers: &Answers) -> Check {
         return ok("protocol", format!("{spoken}, and gobctl and gobd are of one version"));
     }
     let found = format!("{spoken}; this gobctl is {ours}, the supervisor is {}", answers.server.version);
-    warn("protocol", found, RESTART)
+    warn("protocol", found, versions::way(ours, &answers.server.version, answers.upgrades))
 }
 
 /// The remedy for a program that is not the one on disk.

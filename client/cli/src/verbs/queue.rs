@@ -12,6 +12,7 @@ mod watch;
 use super::{Effect, QUEUE, Verb, timeout};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::versions::needs;
 use clap::{Arg, ArgMatches};
 use gob_client::Name;
 use gob_client::blocking::Client;
@@ -82,14 +83,8 @@ fn ids_arg() -> Arg {
 /// Connects to a supervisor that has a queue.
 fn connect(context: &Context, purpose: &str) -> Result<Client, Failure> {
     let client = context.connect(purpose)?;
-    if client.has_feature("queue") {
-        return Ok(client);
-    }
-    let server = client.server();
-    let message =
-        format!("the supervisor (gobd {}, pid {}) is older than the queue", server.version, server.pid);
-    let hint = "gobctl daemon restart starts the installed one; it stops the workers first";
-    Err(Failure::own("no-queue", 7, message).hint(hint))
+    needs(&client, "queue")?;
+    Ok(client)
 }
 
 /// Makes one call to a supervisor that has a queue.

@@ -1,11 +1,12 @@
 //! `gobctl daemon upgrade`: has the supervisor go on with another program, while workers and clients stay.
 
-use crate::context::{Context, needs};
+use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
 use crate::out;
 use crate::text::escape;
 use crate::verbs::{Effect, Verb, timeout};
+use crate::versions::needs;
 use clap::{Arg, ArgMatches, ValueHint, value_parser};
 use gob_client::call::Upgrade;
 use gob_client::protocol::answer::{Program, UpgradeData};

@@ -2,12 +2,13 @@
 
 use super::{FEATURE, file_args, file_order, lock_name, name_of_lock, status};
 use crate::afar::Afar;
-use crate::context::{Context, needs};
+use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
 use crate::out;
 use crate::text::escape;
 use crate::verbs::{Effect, Verb};
+use crate::versions::needs;
 use clap::ArgMatches;
 use gob_client::Error;
 use gob_client::call::LockBreak;

@@ -3,12 +3,13 @@
 use super::{FEATURE, file_args, file_order, lock_name, name_of_lock, process_arg, wording};
 use crate::afar::Afar;
 use crate::command::{GOB_FAILED, run_with};
-use crate::context::{Context, needs};
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::guard::{self, Lock, NamedOrder, Order, TOKEN};
 use crate::text::{parse_duration, parse_number};
 use crate::verbs::start::millis;
 use crate::verbs::{Effect, Verb, timeout};
+use crate::versions::needs;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use gob_client::Error;
 use gob_client::blocking::Client;

@@ -1,8 +1,8 @@
 //! `gobctl lock status`: who holds locks, and who waits.
 
-use super::{FEATURE, broken, file_args, file_order, lock_name, name_of_lock, table, wording};
+use super::{broken, file_args, file_order, lock_name, name_of_lock, table, wording};
 use crate::afar::Afar;
-use crate::context::{Context, needs};
+use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
 use crate::guard::FileOrder;
@@ -54,8 +54,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         None if breaks => Err(Failure::usage("the name of the lock to break is missing".to_owned())),
         lock if matches.get_flag("watch") => watch(context, lock.as_ref()),
         lock => {
-            let (client, reply) = context.ask(LockStatus { lock: lock.clone() })?;
-            needs(&client, FEATURE)?;
+            let (_, reply) = context.ask(LockStatus { lock: lock.clone() })?;
             let status = reply.read()?;
             if let Some(ms) = status.claims_ms {
                 context.note(&wording::claims(ms));
