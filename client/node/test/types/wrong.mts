@@ -24,7 +24,7 @@ await client.queueClaim({ lane: "ci", workerId: "a-1" });
 // @ts-expect-error: hello is the client's own.
 await client.hello({ protocol: 1 });
 // @ts-expect-error: no such request.
-await client.request("upgrade", {});
+await client.request("dance", {});
 // @ts-expect-error: the types of events are known.
 client.events({ events: ["worker_died"] });
 
