@@ -39,6 +39,8 @@ const FIND: &str = "PATH=\"$PATH:$HOME/.local/bin:$HOME/.cargo/bin:/usr/local/bi
 const NOT_FOUND: i32 = 127;
 /// The exit code of a program that can't be executed.
 const NOT_EXECUTABLE: i32 = 126;
+/// The exit code of `gobctl proxy` without a supervisor; it has told why.
+const PROXY_TOLD: i32 = 7;
 /// The exit code of ssh for its own failures.
 const SSH_FAILED: i32 = 255;
 
@@ -168,8 +170,38 @@ impl Ssh {
         command.args(["--", self.address.host(), line]);
     }
 
+    /// Joins the standard input and output of this program to the socket of the supervisor over there, until one of them ends.
+    /// Returns the exit code of `gobctl proxy`, which tells its own errors in lines of the protocol.
+    ///
+    /// # Errors
+    /// [`Error::Ssh`], with the last words of ssh, where it failed or found no gobctl that could be run.
+    pub fn relay(&self, autostart: bool, waits: bool) -> Result<u8, Error> {
+        let quiet = self.clone().shows_errors(false);
+        let process = quiet.proxy(autostart, waits, Stdio::inherit(), Stdio::inherit())?;
+        let no_ssh = |source: io::Error| self.no_way(Why::NoSsh(source), String::new());
+        process.end_with(io::stdout()).inspect_err(|_| process.end()).map_err(no_ssh)?;
+        match process.wait() {
+            Some(code @ (0 | PROXY_TOLD)) => Ok(code.try_into().unwrap_or_default()),
+            _ => Err(self.why(&process)),
+        }
+    }
+
     /// Begins a connection to the supervisor over there.
     pub(crate) fn connect(&self, autostart: bool, waits: bool) -> Result<(UnixStream, Arc<Process>), Error> {
+        let no_ssh = |source: io::Error| self.no_way(Why::NoSsh(source), String::new());
+        let (ours, theirs) = UnixStream::pair().map_err(no_ssh)?;
+        let input = Stdio::from(OwnedFd::from(theirs.try_clone().map_err(no_ssh)?));
+        let process = self.proxy(autostart, waits, input, Stdio::from(OwnedFd::from(theirs)))?;
+        Ok((ours, process))
+    }
+
+    fn proxy(
+        &self,
+        autostart: bool,
+        waits: bool,
+        input: Stdio,
+        output: Stdio,
+    ) -> Result<Arc<Process>, Error> {
         let mut words = vec!["proxy"];
         if !autostart {
             words.insert(0, "--no-autostart");
@@ -178,14 +210,10 @@ impl Ssh {
             words.push("--wait");
         }
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-        let no_ssh = |source: io::Error| self.no_way(Why::NoSsh(source), String::new());
-        let (ours, theirs) = UnixStream::pair().map_err(no_ssh)?;
         let mut command = self.gobctl(Tty::None, &words, None);
-        command.stdin(Stdio::from(OwnedFd::from(theirs.try_clone().map_err(no_ssh)?)));
-        command.stdout(Stdio::from(OwnedFd::from(theirs)));
+        command.stdin(input).stdout(output);
         command.stderr(if self.shows_errors { Stdio::inherit() } else { Stdio::piped() });
-        let process = Process::start(command).map_err(no_ssh)?;
-        Ok((ours, process))
+        Process::start(command).map_err(|source| self.no_way(Why::NoSsh(source), String::new()))
     }
 
     /// Returns the reason why a connection has ended before its first answer.

@@ -26,6 +26,8 @@ use std::ffi::OsString;
 pub(crate) enum Afar {
     /// Here, over a connection; there with one of these flags.
     Here(&'static [&'static str]),
+    /// Here, with the flag alone: the variable may be set over there as well, and would lead on from there.
+    HereByFlag,
     /// There.
     There(Input),
     /// It is about this machine, which is the reason that is told.
@@ -53,7 +55,8 @@ pub(crate) fn run(
     let Some(host) = &mut context.host else { return Ok(None) };
     let passes = verb.passes_signals || verb.signals_with.is_some_and(|flag| matches.get_flag(flag));
     match verb.afar {
-        Afar::Never(_) if !host.is_flag => context.host = None,
+        Afar::Never(_) | Afar::HereByFlag if !host.is_flag => context.host = None,
+        Afar::HereByFlag => {}
         Afar::Never(why) => {
             let message = format!("{} works on this machine alone: {why}", verb.path.join(" "));
             return Err(Failure::usage(message).hint("leave out --host"));

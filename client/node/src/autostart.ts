@@ -73,7 +73,8 @@ function failure(program: string, cause: Error, output: string): GobError {
   return new GobError({ code: "supervisor-unreachable", message, hint: "gobctl doctor", cause });
 }
 
-function toldBy(line: string): WireError | undefined {
+/** Returns the error in a line of gobctl. */
+export function toldBy(line: string): WireError | undefined {
   try {
     const { error } = JSON.parse(line) as { error?: WireError };
     return typeof error?.code === "string" && typeof error.message === "string" ? error : undefined;

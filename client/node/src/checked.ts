@@ -45,7 +45,7 @@ export type Telling = keyof Tells;
 
 /** The compiler sees to it that none is missing here. */
 const OPTIONS: { readonly [F in keyof Options]: Readonly<Record<keyof Options[F], true>> } = {
-  connect: { owner: true, client: true, autostart: true, timeoutMs: true, runtimeDir: true, signal: true, onWarning: true },
+  connect: { owner: true, client: true, autostart: true, timeoutMs: true, runtimeDir: true, host: true, signal: true, onWarning: true },
   "a request": { timeoutMs: true, signal: true },
   events: { since: true, instance: true, names: true, events: true, owner: true, cwd: true, signal: true },
   model: { names: true, owner: true, cwd: true, signal: true },
@@ -74,7 +74,8 @@ const EVENTS: { readonly [O in Telling]: Readonly<Record<keyof Tells[O], true>> 
 /** Events of every EventEmitter; `once` of node:events listens for `error`. */
 const OF_ALL: readonly string[] = ["error", "newListener", "removeListener"];
 
-function usage(message: string, hint?: string): GobError {
+/** The error of an argument that can't be used. */
+export function usage(message: string, hint?: string): GobError {
   return new GobError({ code: "usage", message, hint });
 }
 

@@ -3,7 +3,7 @@
  * was lost. What belongs to a connection (leases, locks, claims, a subscription) ends with it.
  */
 import { basename } from "node:path";
-import { checkedFunction, checkedOptionalText, checkedOptions, checkedPositive, checkedSignal, checkedText } from "./checked.js";
+import { checkedFunction, checkedOptionalText, checkedOptions, checkedPositive, checkedSignal, checkedText, usage } from "./checked.js";
 import type { CallOptions, Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
@@ -31,6 +31,8 @@ export interface ConnectOptions {
   timeoutMs?: number | undefined;
   /** An absolute path in place of `$GOB_RUNTIME_DIR`. */
   runtimeDir?: string | undefined;
+  /** The supervisor of another machine, `ssh://[USER@]HOST[:PORT]`, over the system's OpenSSH. */
+  host?: string | undefined;
   /** Gives the connecting up; later it has no effect. */
   signal?: AbortSignal | undefined;
   /** Gets a sentence for each line of the supervisor that can't be used, and is dropped. */
@@ -76,12 +78,14 @@ export class Client extends Methods<CallOptions> {
 
   constructor(options: ConnectOptions = {}) {
     super();
-    const { runtimeDir, timeoutMs = REQUEST_MS } = checkedOptions("connect", options);
+    const { runtimeDir, host, timeoutMs = REQUEST_MS } = checkedOptions("connect", options);
+    if (runtimeDir !== undefined && host !== undefined) throw usage("runtimeDir is a directory of this machine, and host another machine");
     this.settings = {
       owner: checkedOptionalText("owner", options.owner),
       client: options.client ?? { name: programName(process.argv[1]), version: "" },
       timeoutMs: checkedPositive("timeoutMs", timeoutMs),
       runtimeDir: checkedOptionalText("runtimeDir", runtimeDir),
+      host: checkedOptionalText("host", host),
     };
     this.autostart = options.autostart ?? true;
     const onWarning = options.onWarning === undefined ? undefined : checkedFunction("onWarning", options.onWarning);

@@ -4,7 +4,7 @@
  * At most 256 requests are unanswered on the wire, since the supervisor reads no more; later ones wait here in their order, as
  * many as {@link MAX_WAITING} and {@link MAX_WAITING_BYTES} allow, and are refused beyond that with `client-busy`.
  */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { checkedOptions, checkedSignal, checkedTime } from "./checked.js";
 import { aborted, GobError } from "./error.js";
 import { Framer, type Line } from "./framer.js";
@@ -52,7 +52,7 @@ export class Connection {
   private lastRefusal: GobError | null = null;
 
   constructor(
-    private readonly socket: Socket,
+    private readonly socket: Duplex,
     private readonly on: ConnectionEvents,
     private readonly usualMs: number = REQUEST_MS,
   ) {

@@ -5,6 +5,8 @@ import type { AddPayload, LockAcquirePayload, QueueClaimPayload, StartPayload, S
 export const REQUEST_MS = 10_000;
 /** Connecting, without the start of a supervisor. */
 export const CONNECT_MS = 5_000;
+/** The first answer of another machine: of its network, its sshd, and a supervisor that starts there. */
+export const HOST_MS = 45_000;
 /** Time between two pings of a request without a limit of its own. */
 export const PING_EVERY_MS = 5_000;
 /** Added to the limit that a request has in its payload. */

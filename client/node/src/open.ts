@@ -1,11 +1,12 @@
 /** From nothing to a connection that has said hello: finds the supervisor, starts it where that is wanted (PROTOCOL 1, 4). */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { startSupervisor } from "./autostart.js";
 import { Connection, type ConnectionEvents } from "./connection.js";
 import { GobError } from "./error.js";
 import type { ClientInfo, HelloData } from "./generated/types.js";
 import { PROTOCOL_VERSION } from "./generated/words.js";
-import { CONNECT_MS } from "./limits.js";
+import { bridge } from "./host.js";
+import { CONNECT_MS, HOST_MS } from "./limits.js";
 import { type Places, readLockFile, resolvePlaces } from "./places.js";
 import { connectSocket } from "./socket.js";
 
@@ -18,6 +19,8 @@ export interface Settings {
   client: ClientInfo;
   timeoutMs: number;
   runtimeDir: string | undefined;
+  /** The address of another machine. */
+  host: string | undefined;
 }
 
 /** A connection and its answer to hello. */
@@ -28,6 +31,7 @@ export interface Opened {
 
 /** Connects and says hello. A supervisor is started at most once, and only with `autostart`. */
 export async function open(settings: Settings, autostart: boolean, on: ConnectionEvents, signal?: AbortSignal): Promise<Opened> {
+  if (settings.host !== undefined) return openThere(settings.host, settings, autostart, on, signal);
   const places = resolvePlaces(settings.runtimeDir);
   let until = performance.now() + CONNECT_MS;
   let mayStart = autostart;
@@ -51,8 +55,19 @@ export async function open(settings: Settings, autostart: boolean, on: Connectio
   }
 }
 
+/** Connects to another machine. Its gobctl starts the supervisor there, and tries again where one leaves. */
+async function openThere(host: string, settings: Settings, autostart: boolean, on: ConnectionEvents, signal?: AbortSignal): Promise<Opened> {
+  const { stream, why } = bridge(host, autostart);
+  try {
+    return await greet(stream, host, settings, on, signal, HOST_MS);
+  } catch (error) {
+    if (GobError.is(error) && error.code === "connection-lost") throw await why();
+    throw error;
+  }
+}
+
 interface Found {
-  socket: Socket;
+  socket: Duplex;
   path: string;
 }
 
@@ -66,7 +81,14 @@ async function find(places: Places, until: number, signal: AbortSignal | undefin
   return socket === null ? null : { socket, path: elsewhere };
 }
 
-async function greet(socket: Socket, path: string, settings: Settings, on: ConnectionEvents, signal: AbortSignal | undefined): Promise<Opened> {
+async function greet(
+  socket: Duplex,
+  path: string,
+  settings: Settings,
+  on: ConnectionEvents,
+  signal: AbortSignal | undefined,
+  timeoutMs?: number,
+): Promise<Opened> {
   let isGreeted = false;
   let closed: GobError | null = null;
   const connection: Connection = new Connection(
@@ -87,7 +109,7 @@ async function greet(socket: Socket, path: string, settings: Settings, on: Conne
   );
   const { owner, client } = settings;
   try {
-    const hello = (await connection.request("hello", { protocol: PROTOCOL_VERSION, client, owner }, { signal })) as HelloData;
+    const hello = (await connection.request("hello", { protocol: PROTOCOL_VERSION, client, owner }, { signal, timeoutMs })) as HelloData;
     isGreeted = true;
     // Both can come in one turn of the event loop.
     if (closed !== null) on.onEnd(closed);

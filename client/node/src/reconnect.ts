@@ -42,7 +42,7 @@ export async function reconnect(client: Client, on: ConnectionEvents, again: Aga
 
 /** Whether a supervisor was killed, which leaves its line in the lock file, and this client may start another one. */
 export function wasKilled({ autostart, settings }: Client): boolean {
-  return autostart && readLockFile(resolvePlaces(settings.runtimeDir)) !== null;
+  return autostart && settings.host === undefined && readLockFile(resolvePlaces(settings.runtimeDir)) !== null;
 }
 
 /** Within this time after a loss another supervisor serves, or what was asked for is given up. */
@@ -95,6 +95,7 @@ export function waitForChange({ settings }: Client, ms: number, signal: AbortSig
     };
     const timer = setTimeout(done, ms);
     const undo = onAbort(signal, done);
+    if (settings.host !== undefined) return;
     try {
       watcher = watch(resolvePlaces(settings.runtimeDir).runtime, done);
       watcher.on("error", () => watcher?.close());

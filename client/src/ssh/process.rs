@@ -1,11 +1,13 @@
 //! An ssh that runs: waited for by a thread of its own, ended by the connection's end or by a signal before its first answer.
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -86,11 +88,28 @@ impl Process {
         self.changed.notify_all();
     }
 
+    /// Ends it once the reader of this stream is gone: an ssh that waits for a network would notice that much later.
+    pub(super) fn end_with(self: &Arc<Self>, stream: impl AsFd + Send + 'static) -> io::Result<()> {
+        let process = Arc::clone(self);
+        thread(move || {
+            // Nothing is asked for, so that an error and a hang-up are all that comes.
+            let mut fds = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+            while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
+            process.end();
+        })
+    }
+
     /// Ends it.
     pub(crate) fn end(&self) {
         if let Some(pid) = self.state().pid {
             kill(pid, Signal::SIGTERM).ok();
         }
+    }
+
+    /// Waits until it has ended, as long as that takes; its exit code.
+    pub(super) fn wait(&self) -> Option<i32> {
+        let waited = self.changed.wait_while(self.state(), |state| state.pid.is_some());
+        waited.unwrap_or_else(PoisonError::into_inner).status.and_then(|status| status.code())
     }
 
     /// Waits until it has ended, for a while; its exit code, and its last words.
@@ -128,6 +147,16 @@ mod tests {
         assert_eq!(code, Some(255));
         assert_eq!(said.lines().count(), LINES);
         assert!(said.ends_with("line 9"), "{said}");
+    }
+
+    #[test]
+    fn a_process_ends_with_its_reader() {
+        let process = shell("exec sleep 100");
+        let (reader, writer) = std::io::pipe().unwrap();
+        process.end_with(writer).unwrap();
+        assert!(process.state().pid.is_some());
+        drop(reader);
+        assert_eq!(process.wait(), None);
     }
 
     #[test]

@@ -182,13 +182,35 @@ fn a_lock_over_there_is_held_by_a_command_here() {
 #[test]
 fn verbs_about_this_machine_say_so() {
     let gob = Gob::new();
-    for verb in [&["completion", "bash"][..], &["man", "/nowhere"], &["skill"], &["proxy"]] {
+    for verb in [&["completion", "bash"][..], &["man", "/nowhere"], &["skill"]] {
         let refused = gob.ctl(["--host", "ssh://there"].iter().chain(verb).copied()).fails(2);
         assert!(refused.stderr.contains("works on this machine alone"), "{refused}");
     }
     // The variable of a shell is no such mistake.
     let mut completion = gob.ctl(["completion", "bash"]);
     assert!(completion.env("GOB_HOST", "ssh://there").ok().contains("gobctl"));
+}
+
+#[test]
+fn the_relay_leads_to_another_machine_by_its_flag_alone() {
+    let Some(there) = There::new() else { return };
+    let request = "{\"id\":1,\"type\":\"status\"}\n";
+    let pid = |told: &str| serde_json::from_str::<Value>(told).unwrap()["data"]["pid"].clone();
+    let mut proxy = there.here.ctl(["--host", &format!("ssh://{HOST}"), "proxy"]);
+    assert_eq!(pid(&proxy.stdin(request).ok()), there.ctl(["status", "--json"]).json()["pid"]);
+    // Over there the variable may be set as well.
+    let mut proxy = there.here.ctl(["proxy"]);
+    assert_eq!(
+        pid(&proxy.env("GOB_HOST", &format!("ssh://{HOST}")).stdin(request).ok()),
+        there.here.gobd_pid()
+    );
+    // What ssh says is in the line that a program reads.
+    let mut proxy = there.here.ctl(["--host", &format!("ssh://nobody@{HOST}"), "proxy"]);
+    let refused = proxy.stdin(request).fails(7);
+    let told: Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert_eq!((&told["id"], &told["error"]["code"]), (&Value::Null, &json!("supervisor-unreachable")));
+    let cause = told["error"]["details"]["cause"].as_str().unwrap();
+    assert!(cause.contains("Permission denied") || cause.contains("closed"), "{told}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `gobctl proxy`: the socket on standard input and output. What `--host` runs on the other machine.
+//! `gobctl proxy`: the socket on standard input and output. What `--host` runs on the other machine, and with `--host` the socket of that machine.
 
 use super::{Effect, SHELL, Verb, timeout};
 use crate::afar::Afar;
@@ -21,7 +21,7 @@ pub(crate) const VERB: Verb = Verb {
     group: SHELL,
     effect: Effect::Changes,
     about: "The supervisor's socket on standard input and output, as --host uses it on the other machine",
-    examples: "Examples:\n  echo '{\"id\":1,\"type\":\"list\"}' | gobctl proxy\n  ssh host gobctl proxy\n\nIt starts the supervisor when none runs, and ends with its input or with the supervisor. An error is a line of the protocol whose id is null; its code is supervisor-unreachable.\n",
+    examples: "Examples:\n  echo '{\"id\":1,\"type\":\"list\"}' | gobctl proxy\n  gobctl --host ssh://host proxy\n\nIt starts the supervisor when none runs, and ends with its input or with the supervisor. An error is a line of the protocol whose id is null; its code is supervisor-unreachable.\n",
     command: |command| {
         command.arg(
             Arg::new("wait")
@@ -31,7 +31,7 @@ pub(crate) const VERB: Verb = Verb {
         )
     },
     timeout: timeout::NONE,
-    afar: Afar::Never("it is the other end of --host"),
+    afar: Afar::HereByFlag,
     run: Some(run),
     ..Verb::ROW
 };
@@ -42,7 +42,11 @@ const READ_BYTES: usize = 64 << 10;
 const UNREACHABLE: u8 = 7;
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    relay(&context.connector()?, matches.get_flag("wait"))
+    let waits = matches.get_flag("wait");
+    match &context.host {
+        Some(host) => Ok(host.ssh.relay(context.autostart, waits).unwrap_or_else(|error| tell(&error))),
+        None => relay(&context.connector()?, waits),
+    }
 }
 
 /// Moves bytes between standard streams and the socket.
