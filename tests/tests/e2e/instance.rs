@@ -14,10 +14,9 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[test]
-fn a_hundred_cold_starts_at_once_make_one_supervisor() {
-    let gob = Gob::new();
-    let mut calls: Vec<Ctl> = (0..100).map(|_| gob.ctl(["status", "--json"])).collect();
+/// Has so many clients at once ask for the supervisor, and checks that all of them were answered by one.
+pub(crate) fn many_at_once(gob: &Gob, clients: usize) {
+    let mut calls: Vec<Ctl> = (0..clients).map(|_| gob.ctl(["status", "--json"])).collect();
     let pids: BTreeSet<i64> = std::thread::scope(|scope| {
         let threads: Vec<_> = calls
             .iter_mut()
@@ -35,6 +34,11 @@ fn a_hundred_cold_starts_at_once_make_one_supervisor() {
     assert_eq!(pids.len(), 1, "{pids:?}");
     assert_eq!(gob.running("gobd").len(), 1);
     assert_eq!(gob.running("gob-keeper").len(), 1);
+}
+
+#[test]
+fn a_hundred_cold_starts_at_once_make_one_supervisor() {
+    many_at_once(&Gob::new(), 100);
 }
 
 #[test]

@@ -90,5 +90,6 @@ mod trees;
 mod unlocked;
 mod upgrade;
 mod upgrade_faults;
+mod user_manager;
 mod who;
 mod whose;
