@@ -26,7 +26,7 @@ pub use list::{Empty, List, by_name, owner, spoken, summary};
 pub use row::{Row, Rows, Tone, Words, ports, state_word};
 pub use run::{run_duration, run_end, run_tone};
 pub use sample::sample;
-pub use supervisor::{journal_trouble, supervisor};
+pub use supervisor::{journal_trouble, shared, supervisor};
 pub use worker::{Badge, badges, command, failure, tone, worker};
 
 #[cfg(all(test, feature = "surface"))]

@@ -39,6 +39,12 @@ pub const FIRST_SHARED: u64 = 1_000_000_001;
 /// Longest key of [`QueueJob::dedupe`] and longest worker id, in bytes.
 pub const MAX_KEY_BYTES: usize = 200;
 
+/// Returns whether a job of this id is in a lane that several machines share.
+#[must_use]
+pub fn is_shared(id: &Name) -> bool {
+    id.number().is_some_and(|number| number >= FIRST_SHARED)
+}
+
 macro_rules! word_name {
     ($(#[$doc:meta])* $name:ident, $wrong:path) => {
         $(#[$doc])*
@@ -223,6 +229,9 @@ pub struct Lane {
     pub paused: bool,
     /// Its jobs.
     pub counts: QueueCounts,
+    /// Several machines share it, each with this width; later than version 1.0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// A command that is added to a lane again and again.
@@ -319,6 +328,7 @@ mod tests {
             width: 2,
             paused: true,
             counts: QueueCounts { pending: 1, ..QueueCounts::default() },
+            shared: false,
         };
         assert_eq!(
             serde_json::to_string(&lane).unwrap(),

@@ -315,6 +315,21 @@ pub struct Status {
     /// The state of the history; later than version 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryStatus>,
+    /// The database that several machines share, where one is configured; later than version 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedStatus>,
+}
+
+/// The state of the database that several machines share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SharedStatus {
+    /// `connecting`, `open` or `away`.
+    pub state: String,
+    /// The reason why it is away.
+    pub reason: Option<String>,
+    /// Its address, without a password.
+    pub url: String,
 }
 
 /// The state of the file that has the history.

@@ -73,7 +73,7 @@ impl History {
             Question::Since { after, limit } => gob_store::Question::Since { after, limit },
             Question::DeleteRun { name, run } => gob_store::Question::DeleteRun { name, run },
             Question::Reserve { count, above } => gob_store::Question::Reserve { count, above },
-            Question::Queue(ask) => gob_store::Question::Queue { now, ask },
+            Question::Queue(ask) | Question::Shared(ask) => gob_store::Question::Queue { now, ask },
             Question::ReserveTokens { count, above } => gob_store::Question::ReserveTokens { count, above },
         };
         if self.store.ask(ticket, question).is_err() {

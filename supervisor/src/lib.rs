@@ -18,6 +18,7 @@
 //! | a subscriber read | `outbound` | core `news` |
 //! | what an earlier life left is gone | `recovery` | core `past` |
 //! | the history was asked, or has answered | `history` | core `history` |
+//! | the shared database was asked, has answered or has news | `shared` | core `queue/shared` |
 //! | locks are noted as held | `shell` | core `locks` |
 //! | another program takes over | `upgrade` | core `upgrade` |
 //! | the end | signals, the keeper's death | core `ends` |
@@ -61,6 +62,7 @@ mod runs;
 #[cfg(test)]
 mod scratch;
 mod settings;
+mod shared;
 mod shell;
 mod sys;
 mod turns;

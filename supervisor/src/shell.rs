@@ -30,9 +30,13 @@ use crate::program;
 use crate::readiness::{Look, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::sys::tag::Given;
 use crate::upgrade::{Candidate, Pause};
-use gob_core::{Answered, ConnId, Core, Effect, Input, LocksMark, Miss, Missed, Now, RunKey, Target};
+use gob_core::{
+    Answered, ConnId, Core, Effect, Input, LocksMark, Miss, Missed, Now, Question, RunKey, Surroundings,
+    Target,
+};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::{Data, Status, Survivor};
 use reaping::Pace;
@@ -60,6 +64,8 @@ pub(crate) enum Done {
     Opened(Result<Candidate, String>),
     /// It was tried.
     Tried(Result<Candidate, String>),
+    /// The shared database of this number says something.
+    Shared(u64, gob_store::shared::Told),
     /// The core receives this.
     Input(Box<Input>),
 }
@@ -71,6 +77,7 @@ pub(crate) struct Hands {
     pub(crate) settings: Settings,
     pub(crate) readiness: Readiness,
     pub(crate) history: History,
+    pub(crate) shared: Shared,
 }
 
 /// The one owner of all state that is not the core's.
@@ -99,6 +106,7 @@ pub(crate) struct Shell {
     now: Now,
     pub(crate) last: Last,
     history: History,
+    shared: Shared,
     /// The last report to the core: descriptors for another run are free.
     room: bool,
     pace: Pace,
@@ -122,7 +130,7 @@ impl Shell {
     /// A shell that hears through `to_loop` of work beside the loop.
     pub(crate) fn new(
         core: Core,
-        Hands { runs, output, settings, readiness, history }: Hands,
+        Hands { runs, output, settings, readiness, history, shared }: Hands,
         boot: Boot,
         clock: Clock,
         to_loop: &mpsc::Sender<Happened>,
@@ -150,6 +158,7 @@ impl Shell {
             now: clock.now(),
             last,
             history,
+            shared,
             room: true,
             pace: Pace::new(clock.start()),
             wake: None,
@@ -243,6 +252,13 @@ impl Shell {
                 return Some(Input::SignalSent { key, signal, conn, id, errno });
             }
             Effect::Record(recorded) => self.record(recorded),
+            Effect::Ask { ticket, question: Question::Shared(ask) } => {
+                return self.shared.ask(ticket, ask, self.now.wall);
+            }
+            Effect::Share(shared) => {
+                let Surroundings { settings, host, .. } = self.core.surroundings();
+                self.shared.set(shared.map(|shared| *shared), settings.queue, &self.boot, host);
+            }
             Effect::Ask { ticket, question } => return self.history.ask(ticket, question, self.now.wall),
             Effect::LookForPorts { key, after_ms } => self.look_for_ports(key, after_ms),
             Effect::FindPorts { ticket, of } => self.find_ports(ticket, of),
@@ -277,6 +293,7 @@ impl Shell {
         status.cgroup = self.runs.has_cgroups();
         status.unmarked_runs = self.runs.unmarked();
         status.history = Some(self.history.status());
+        status.shared = self.shared.status();
     }
 
     /// Looks where a run listens, after a pause. One that is gone is not looked at any more.
@@ -362,6 +379,8 @@ impl Shell {
     /// Waits until all output is on the disk and forgotten logs are gone.
     pub(crate) fn finish_output(&self, limit: Duration) -> bool {
         self.history.finish();
+        self.shared.finish();
+        self.shared.finish();
         self.output.flush(limit)
     }
 }

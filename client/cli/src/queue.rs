@@ -6,7 +6,7 @@ use crate::terminal::Look;
 use crate::text::{escape, name, since, up};
 use anstyle::Style;
 use gob_client::protocol::Timestamp;
-use gob_client::protocol::queue::{Lane, QueueJob, QueueStatus, Schedule};
+use gob_client::protocol::queue::{Lane, QueueJob, QueueStatus, Schedule, is_shared};
 use gob_client::screen::command;
 use std::time::Duration;
 
@@ -85,11 +85,20 @@ fn when(job: &QueueJob, now: Timestamp) -> String {
             format!("after {}", ids.join(","))
         }
         QueueStatus::Pending => format!("waits {}", up(ago(Some(job.created_at)))),
-        QueueStatus::Running => format!("for {}", up(ago(job.started_at))),
+        QueueStatus::Running => {
+            let on = host(job).map(|host| format!(" on {}", escape(host))).unwrap_or_default();
+            format!("for {}{on}", up(ago(job.started_at)))
+        }
         QueueStatus::Completed | QueueStatus::Failed | QueueStatus::Cancelled => {
             format!("{} ago", up(ago(job.finished_at)))
         }
     }
+}
+
+/// Returns the machine whose supervisor runs a job of a lane that several machines share.
+pub(crate) fn host(job: &QueueJob) -> Option<&str> {
+    let (host, supervisor) = job.locked_by.as_deref().filter(|_| is_shared(&job.id))?.rsplit_once('/')?;
+    supervisor.starts_with("gobd-").then_some(host)
 }
 
 /// Rounds up to a second: a job with time left is not due in 0s.
@@ -104,7 +113,8 @@ pub(crate) fn lane(state: &Lane) -> String {
         width => format!("width {width}"),
     };
     let paused = if state.paused { ", paused" } else { "" };
-    format!("{}: {width}{paused}; {}", state.lane, counts(state))
+    let shared = if state.shared { ", shared" } else { "" };
+    format!("{}: {width}{shared}{paused}; {}", state.lane, counts(state))
 }
 
 /// Returns the jobs of a lane by status: `3 pending, 1 running`.

@@ -2,7 +2,7 @@
 
 use super::Fact;
 use super::times::up;
-use gob_protocol::view::InvalidFile;
+use gob_protocol::view::{InvalidFile, SharedStatus};
 use gob_protocol::{State, Status};
 use std::time::Duration;
 
@@ -122,6 +122,7 @@ fn troubles(status: &Status) -> Vec<Fact> {
         ),
         ("journal", journal_trouble(status)),
         ("history", history_trouble(status)),
+        ("shared", status.shared.as_ref().map(shared)),
     ];
     all.into_iter().filter_map(|(key, text)| text.map(|text| (key, text))).collect()
 }
@@ -137,6 +138,16 @@ pub fn journal_trouble(status: &Status) -> Option<String> {
     Some(format!(
         "could not be written {times}: if the supervisor is killed, the next one may not know whose processes it finds"
     ))
+}
+
+/// Returns the state of the database that several machines share, with its address.
+#[must_use]
+pub fn shared(shared: &SharedStatus) -> String {
+    let SharedStatus { state, reason, url } = shared;
+    match reason {
+        Some(reason) => format!("{url} is {state}: {reason}"),
+        None => format!("{url} is {state}"),
+    }
 }
 
 /// Returns the reason why the history is not written, or the number of records that were lost.
@@ -187,6 +198,19 @@ mod tests {
         let lost = health("full", Some("the disk is full"), 2);
         assert!(lost.contains("\n  history full: the disk is full (2 records were lost)\n"), "{lost}");
         assert!(health("closed", None, 1).contains("\n  history 1 record was lost\n"));
+    }
+
+    #[test]
+    fn a_database_that_machines_share_has_a_line_where_one_is_configured() {
+        assert!(!told(&Status::default(), false).contains("shared"));
+        let health = |state: &str, reason: Option<&str>| {
+            let (state, reason) = (state.to_owned(), reason.map(str::to_owned));
+            let shared = SharedStatus { state, reason, url: "postgres://ada@db/gob".to_owned() };
+            told(&Status { shared: Some(shared), ..Status::default() }, false)
+        };
+        assert!(health("open", None).contains("\n  shared postgres://ada@db/gob is open\n"));
+        let away = health("away", Some("connection refused"));
+        assert!(away.contains("\n  shared postgres://ada@db/gob is away: connection refused\n"), "{away}");
     }
 
     #[test]

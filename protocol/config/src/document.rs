@@ -16,7 +16,8 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 /// Tables and keys that may stand in one file only.
-const SINGLE: [&str; 7] = ["default_kind", "force_owners", "restart", "logs", "history", "jobs", "queue"];
+const SINGLE: [&str; 8] =
+    ["default_kind", "force_owners", "restart", "logs", "history", "jobs", "queue", "shared"];
 
 /// A file during its reading.
 pub(super) struct Document<'t> {
@@ -68,6 +69,7 @@ impl<'t> Document<'t> {
                 "jobs",
                 "lanes",
                 "queue",
+                "shared",
             ],
             &[],
         );
@@ -76,6 +78,7 @@ impl<'t> Document<'t> {
         parts.jobs = root.get("jobs").is_some().then(|| reader.limits_of_jobs(&root));
         parts.lanes = reader.lanes(&root);
         parts.queue = root.get("queue").is_some().then(|| reader.queue(&root));
+        parts.shared = reader.shared(&root);
         parts.restart = reader.restart(&root, "restart");
         parts.force_owners = reader.texts(&root, "force_owners", force_owner);
         if let Some(kinds) = reader.section(&root, "kind") {
@@ -99,6 +102,7 @@ impl<'t> Document<'t> {
         let Self { root, reader, parts, .. } = self;
         let root = Section { table: root.get_ref(), key: String::new(), span: root.span() };
         let known = |text: &str| known_kind(&pool.kinds, text);
+        reader.shared_lanes(&root, pool);
         parts.default_kind = reader.parsed(&root, "default_kind", known);
         let default_kind = parts.default_kind.as_deref().unwrap_or(&pool.default_kind);
         // The settings of a graph must fit its kind, which may be that one.

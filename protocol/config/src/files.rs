@@ -1,13 +1,13 @@
 //! The files of a configuration: `config.toml` first, then those of `config.d` by name.
 //!
-//! Each file is refused alone. A kind, a graph, a lane, `default_kind`, `[restart]`, `[logs]`, `[history]` and `[queue]` may stand in one
+//! Each file is refused alone. A kind, a graph, a lane, `default_kind`, `[restart]`, `[logs]`, `[history]`, `[queue]` and `[shared]` may stand in one
 //! file only; a second one is a problem of the later file. References go across files, refused ones included.
 
 use crate::document::Document;
 use crate::kind::Kind;
 use crate::overrides::{Overrides, RestartOverrides};
 use crate::problem::{Problem, Rejected};
-use crate::{BUILT_IN, Config, Graph, History, Jobs, LaneSettings, Logs, Place, Queue, shown};
+use crate::{BUILT_IN, Config, Graph, History, Jobs, LaneSettings, Logs, Place, Queue, Shared, shown};
 use gob_protocol::name::Owner;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,6 +61,8 @@ pub(super) struct Parts {
     pub(super) lanes: BTreeMap<String, LaneSettings>,
     #[serde(default)]
     pub(super) queue: Option<Queue>,
+    #[serde(default)]
+    pub(super) shared: Option<Shared>,
     pub(super) kinds: BTreeMap<String, Overrides>,
     pub(super) graphs: BTreeMap<String, Graph>,
     pub(super) found: BTreeMap<String, Place>,
@@ -189,7 +191,7 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
         graph.restart = config.restart.clone();
     }
     let (mut said, mut default_kind, mut logs, mut force_owners) = (Vec::new(), None, None, None);
-    let (mut history, mut jobs, mut queue) = (None, None, None);
+    let (mut history, mut jobs, mut queue, mut shared) = (None, None, None, None);
     for (parts, _) in files {
         default_kind = default_kind.or(parts.default_kind.as_ref());
         force_owners = force_owners.or(parts.force_owners.as_ref());
@@ -197,6 +199,7 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
         history = history.or(parts.history);
         jobs = jobs.or(parts.jobs);
         queue = queue.or(parts.queue);
+        shared = shared.or(parts.shared.as_ref());
         for (name, lane) in &parts.lanes {
             config.lanes.entry(name.clone()).or_insert(*lane);
         }
@@ -220,6 +223,7 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
     config.history = history.unwrap_or_default();
     config.jobs = jobs.unwrap_or_default();
     config.queue = queue.unwrap_or_default();
+    config.shared = shared.cloned();
     if let Some(owners) = force_owners {
         config.force_owners.clone_from(owners);
     }

@@ -1,10 +1,11 @@
-//! `[lanes.NAME]` and `[queue]`: the settings of the durable queue.
+//! `[lanes.NAME]`, `[queue]` and `[shared]`: the settings of the durable queue, and of the database that several machines share.
 
 use crate::reader::{Reader, Section};
 use crate::scalar::duration_ms;
 use gob_protocol::queue::{LaneName, MAX_QUEUE_ATTEMPTS, MAX_WIDTH};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The greatest niceness: such a process runs when no other wants to.
 const MAX_NICE: u32 = 19;
@@ -16,6 +17,35 @@ pub struct LaneSettings {
     pub width: Option<u32>,
     /// The niceness of its processes.
     pub nice: Option<u32>,
+    /// Its jobs are in the database that several machines share.
+    #[serde(default)]
+    pub shared: bool,
+}
+
+/// The database that several machines share.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// Its address, which may have a password: only [`Self::shown`] is for people.
+    pub url: String,
+    /// The file that has its password.
+    pub password_file: Option<String>,
+}
+
+impl Shared {
+    /// Returns the address without a password.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        gob_protocol::database::shown(&self.url)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("url", &self.shown())
+            .field("password_file", &self.password_file)
+            .finish()
+    }
 }
 
 /// Settings of the queue.
@@ -45,6 +75,24 @@ impl Default for Queue {
     }
 }
 
+/// Reads the address of a database. The text of a problem never has the address: a password may be in it.
+fn database(text: &str) -> Result<String, String> {
+    let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
+        return Err("it has to be postgres://user@host/database".to_owned());
+    };
+    let query = rest.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    for pair in query.split('&') {
+        let tls =
+            pair.strip_prefix("sslmode=").is_some_and(|mode| !matches!(mode, "disable" | "allow" | "prefer"));
+        if tls {
+            return Err("gob does not speak TLS to a database (sslmode): use a Unix socket, a private network or a tunnel"
+                .to_owned());
+        }
+    }
+    Ok(text.to_owned())
+}
+
 impl<'t> Reader<'t> {
     /// Reads `[lanes]`.
     pub(super) fn lanes(&mut self, root: &Section<'_, 't>) -> BTreeMap<String, LaneSettings> {
@@ -59,16 +107,42 @@ impl<'t> Reader<'t> {
             }
             let Some(lane) = self.as_section(item, lanes.key_of(name)) else { continue };
             self.only(&lane, &["width", "nice", "shared"], &[]);
-            if self.flag(&lane, "shared") == Some(true) {
-                let at = lane.get("shared").map_or(lane.span.start, |item| item.span().start);
-                let message = "lanes that several machines share are not supported by this version yet";
-                self.problem(at, lane.key_of("shared"), message);
-            }
+            let shared = self.flag(&lane, "shared") == Some(true);
             let width = self.number(&lane, "width", 0..=MAX_WIDTH);
             let nice = self.number(&lane, "nice", 0..=MAX_NICE);
-            all.insert(name.to_owned(), LaneSettings { width, nice });
+            all.insert(name.to_owned(), LaneSettings { width, nice, shared });
         }
         all
+    }
+
+    /// Reads `[shared]`.
+    pub(super) fn shared(&mut self, root: &Section<'_, 't>) -> Option<Shared> {
+        let table = self.section(root, "shared")?;
+        self.only(&table, &["url", "password_file"], &[]);
+        let password_file = self.path(&table, "password_file");
+        if table.get("url").is_none() {
+            let message =
+                "it needs the address of a PostgreSQL database: url = \"postgres://user@host/database\"";
+            self.problem(table.span.start, "shared.url", message);
+        }
+        let url = self.parsed(&table, "url", database)?;
+        Some(Shared { url, password_file })
+    }
+
+    /// Refuses lanes that are shared without a database.
+    pub(super) fn shared_lanes(&mut self, root: &Section<'_, 't>, pool: &crate::Config) {
+        if pool.shared.is_some() || root.get("shared").is_some() {
+            return;
+        }
+        let Some(lanes) = root.get("lanes").and_then(|item| item.get_ref().as_table()) else { return };
+        for (key, item) in lanes {
+            let lane = item.get_ref().as_table().and_then(|lane| lane.get("shared"));
+            if let Some(shared) = lane.filter(|shared| shared.get_ref().as_bool() == Some(true)) {
+                let key = format!("{}.shared", crate::shown::prefix("lanes", key.get_ref()));
+                let message = "no database is named that machines could share: [shared] url = \"postgres://user@host/database\"";
+                self.problem(shared.span().start, key, message);
+            }
+        }
     }
 
     /// Reads `[queue]`.

@@ -35,7 +35,7 @@ pub use braces::PLACEHOLDERS;
 pub use example::EXAMPLE;
 pub use files::{CONFIG_DIR, FileText, MAX_ALL_CONFIG_BYTES, MAX_CONFIG_FILES, Reading};
 pub use gather::{ConfigDisk, gather};
-pub use lanes::{LaneSettings, Queue};
+pub use lanes::{LaneSettings, Queue, Shared};
 pub use problem::{Problem, Rejected};
 pub use shown::{Setting, Source};
 pub use trust::{FileFacts, MAX_CONFIG_BYTES};
@@ -81,6 +81,9 @@ pub struct Config {
     /// The settings of the queue.
     #[serde(default)]
     pub queue: Queue,
+    /// The database that several machines share.
+    #[serde(default)]
+    pub shared: Option<Shared>,
     /// The place of each value that came from a file.
     found: BTreeMap<String, Place>,
     /// The parts of each file, in order of precedence.
@@ -168,6 +171,7 @@ impl Default for Config {
             jobs: Jobs::default(),
             lanes: BTreeMap::new(),
             queue: Queue::default(),
+            shared: None,
             found: BTreeMap::new(),
             files: Vec::new(),
         }

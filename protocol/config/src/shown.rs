@@ -79,10 +79,19 @@ impl Config {
             ("queue.keep_finished".to_owned(), time(queue.keep_finished_ms)),
             ("queue.backoff".to_owned(), json!([duration_text(first), duration_text(longest)])),
         ];
+        if let Some(shared) = &self.shared {
+            all.push(("shared.url".to_owned(), json!(shared.shown())));
+            all.extend(
+                shared.password_file.as_ref().map(|path| ("shared.password_file".to_owned(), json!(path))),
+            );
+        }
         for (name, lane) in &self.lanes {
             let key = prefix("lanes", name);
             all.extend(lane.width.map(|width| (format!("{key}.width"), json!(width))));
             all.extend(lane.nice.map(|nice| (format!("{key}.nice"), json!(nice))));
+            if lane.shared {
+                all.push((format!("{key}.shared"), json!(true)));
+            }
         }
         all
     }

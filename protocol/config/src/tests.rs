@@ -143,7 +143,7 @@ fn a_whole_file() {
     assert_eq!(config.history, History { keep_runs: 50, keep_ms: 7 * 86_400_000 });
     let jobs = Jobs { silent_ms: 20_000, over_ms: 60_000, without_history_ms: 3_600_000 };
     assert_eq!(config.jobs, jobs);
-    let chat = LaneSettings { width: Some(4), nice: Some(10) };
+    let chat = LaneSettings { width: Some(4), nice: Some(10), shared: false };
     assert_eq!((config.lanes["chat"], config.lanes["big.one"].width), (chat, Some(0)));
     let queue = Queue {
         heartbeat_ms: 2_000,

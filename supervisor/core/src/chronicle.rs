@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::answer::{BlameData, HistoryData, RunsData};
-use gob_protocol::queue::{QueueAsk, QueueTold};
+use gob_protocol::queue::{LaneName, QueueAsk, QueueJob, QueueTold};
 use gob_protocol::{Change, Cursor, Name, RunRecord, Stats};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,8 @@ pub enum Question {
     },
     /// A question about the queue.
     Queue(Box<QueueAsk>),
+    /// A question about the queue, to the database that several machines share.
+    Shared(Box<QueueAsk>),
     /// Fencing tokens, which no lock ever had.
     ReserveTokens {
         /// How many.
@@ -124,4 +126,32 @@ pub enum NoAnswer {
     Silent,
     /// It can't be used, in its own words.
     Failed(String),
+    /// The database that several machines share is away, or refuses; in its own words.
+    Away(String),
+}
+
+/// News of the database that several machines share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SharedNews {
+    /// It answers from now on.
+    Up,
+    /// It does not, for this reason.
+    Away(String),
+    /// Others may have what is held here, or will soon, for this reason.
+    Lost(String),
+    /// Other machines have changed something.
+    Changed(Box<SharedChange>),
+}
+
+/// A change that another machine has made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SharedChange {
+    /// Lanes in which something may be claimed.
+    pub lanes: Vec<LaneName>,
+    /// Lanes that were paused, resumed, or have another width.
+    pub changed: Vec<LaneName>,
+    /// Jobs that were added or have ended, as they are now.
+    pub jobs: Vec<QueueJob>,
+    /// There may be more: each lane may have changed.
+    pub is_all: bool,
 }

@@ -58,6 +58,9 @@ impl Core {
         if self.reloads.is_on() {
             self.cx.push(Effect::ReadConfig);
         }
+        if let Some(shared) = self.cx.setup.settings.shared.clone() {
+            self.cx.push(Effect::Share(Some(alloc::boxed::Box::new(shared))));
+        }
         for search in self.underway.searches() {
             self.search(search);
         }
@@ -92,6 +95,7 @@ impl Core {
             }
             Input::Ports(seen) => ports_seen(self, *seen),
             Input::Stored { ticket, answer } => self.stored(ticket, answer),
+            Input::Shared(news) => queue::shared_news(self, news),
             Input::LocksMarked(done) => self.locks.marked(done, &mut self.underway, &mut self.cx),
             Input::GraphDeleted { search, plan, result } => self.graph_deleted(search, *plan, result),
             Input::Unfit { key, why } => self.unfit(&key, why),
@@ -108,9 +112,10 @@ impl Core {
             }
             Input::Reread => self.reload(None),
             Input::Configured(read) => {
-                let lanes = self.cx.setup.settings.lanes.clone();
+                let before = &self.cx.setup.settings;
+                let (lanes, shared) = (before.lanes.clone(), before.shared.clone());
                 self.configured(*read);
-                queue::reloaded(self, &lanes);
+                queue::reloaded(self, &lanes, shared.as_ref());
             }
             Input::Healed => self.cx.heal(),
             Input::SocketsLost(lost) => self.sockets_lost(&lost),

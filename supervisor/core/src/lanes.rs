@@ -15,6 +15,7 @@ mod lane;
 
 use crate::ids::ConnId;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::queue::{Claimant, LaneName, MAX_LANES, NewJob};
 use gob_protocol::{Actor, Name, Timestamp};
@@ -52,6 +53,40 @@ pub(crate) struct Lanes {
     pub(crate) asks_schedules: bool,
     /// The last word about jobs that are not finished, for `nuke`.
     pub(crate) unfinished: Unfinished,
+    /// The database that several machines share.
+    #[serde(default)]
+    pub(crate) shared: SharedStore,
+    /// The reason why it is away.
+    #[serde(default)]
+    pub(crate) shared_reason: String,
+}
+
+/// The database that several machines share, as far as claims go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SharedStore {
+    /// It has not answered yet in this life: claims of an earlier one may go on.
+    #[default]
+    Unknown,
+    /// It is away, and what was held here still is.
+    Away,
+    /// It is away, and nothing is held here any more.
+    Lost,
+    /// It was asked for what this machine held before.
+    Asked,
+    /// That was taken back.
+    Settled,
+}
+
+impl SharedStore {
+    /// Tells whether it answers.
+    pub(crate) const fn is_up(self) -> bool {
+        matches!(self, Self::Asked | Self::Settled)
+    }
+
+    /// Tells whether a claim that is not known here is none of this machine.
+    pub(crate) const fn knows_claims(self) -> bool {
+        matches!(self, Self::Settled | Self::Lost)
+    }
 }
 
 /// What earlier lives of the supervisor have left.
@@ -101,6 +136,11 @@ impl Lanes {
     /// Tells whether anything can be claimed: what earlier lives ran goes back first.
     pub(crate) const fn is_settled(&self) -> bool {
         matches!(self.past, PastLives::None | PastLives::Settled)
+    }
+
+    /// Tells whether anything can be claimed in such a lane.
+    pub(crate) fn may_claim(&self, is_shared: bool) -> bool {
+        if is_shared { self.shared == SharedStore::Settled } else { self.is_settled() }
     }
 
     /// Tells whether there was a queue in this life, or may have been one in an earlier one.
@@ -162,9 +202,9 @@ impl Lanes {
     }
 
     /// Takes the next party for which a job of the lane is to be claimed, and notes that one is.
-    pub(crate) fn next_taker(&mut self, name: &LaneName, has_room: bool) -> Option<Taker> {
+    pub(crate) fn next_taker(&mut self, name: &LaneName, is_shared: bool, has_room: bool) -> Option<Taker> {
         let here = self.holds.here_in(name);
-        let is_settled = self.is_settled();
+        let is_settled = self.may_claim(is_shared);
         self.lanes.get_mut(name).filter(|_| is_settled)?.next_taker(here, has_room)
     }
 
@@ -255,10 +295,13 @@ impl Lanes {
     }
 }
 
-/// The claimant as the store takes it.
-pub(crate) fn claimant(by: &By, pid: i32) -> Claimant {
+/// The claimant as the store takes it; `host` where several machines share the lane.
+pub(crate) fn claimant(by: &By, pid: i32, host: Option<&str>) -> Claimant {
     match by {
-        By::Here => Claimant::Supervisor(alloc::format!("gobd-{pid}")),
+        By::Here => Claimant::Supervisor(match host {
+            Some(host) => alloc::format!("{host}/gobd-{pid}"),
+            None => alloc::format!("gobd-{pid}"),
+        }),
         By::Outside { worker_id, .. } => Claimant::Outside(worker_id.clone()),
     }
 }

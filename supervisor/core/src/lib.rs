@@ -104,7 +104,7 @@ mod worker;
 mod workers;
 
 pub use ban::{Ban, Begins};
-pub use chronicle::{NoAnswer, Question, Recorded, Stored};
+pub use chronicle::{NoAnswer, Question, Recorded, SharedChange, SharedNews, Stored};
 pub use claims::{ClaimTable, Claimed};
 pub use crowd::{DISK_THREADS, MOUNT_THREADS, Room, may_enter, room};
 pub use failure::{Errno, ExecFlaw, ForkStep, LockFlaw, Silent, SpawnFailure, SpawnStep, Unclear};

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use gob_protocol::queue::FIRST_SHARED;
 use gob_protocol::{Leftover, Name, Survivor};
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,9 @@ pub(crate) struct Past {
 impl Past {
     /// The past of a supervisor that was just started. No job gets a number up to `highest_job`, or that of a job with logs.
     pub(crate) fn new(last_runs: BTreeMap<Name, u64>, orphans_recovered: u64, highest_job: u64) -> Self {
-        let of_logs = last_runs.keys().filter_map(Name::number).max().unwrap_or_default();
+        // The numbers of jobs that several machines share are not this machine's.
+        let own = |number: &u64| *number < FIRST_SHARED;
+        let of_logs = last_runs.keys().filter_map(Name::number).filter(own).max().unwrap_or_default();
         let highest_job = highest_job.max(of_logs);
         let mut past = Self {
             leftovers: Vec::new(),
@@ -83,7 +86,8 @@ impl Past {
 
     /// Notes a name that may be the number of a job.
     pub(crate) fn knows(&mut self, name: &Name) {
-        self.highest_job = self.highest_job.max(name.number().unwrap_or_default());
+        let number = name.number().filter(|number| *number < FIRST_SHARED);
+        self.highest_job = self.highest_job.max(number.unwrap_or_default());
     }
 
     /// The highest number that a job was ever given.

@@ -13,6 +13,8 @@
 //! | `manage` | jobs and lanes are shown, cancelled, retried, paused |
 //! | `lives` | what earlier lives of the supervisor left, and the end of this one |
 //! | `schedules` | commands that are added again and again |
+//! | `routes`, `pages` | which store a question is for; a list out of both |
+//! | `shared` | lanes that several machines share |
 
 mod adds;
 mod asks;
@@ -20,7 +22,10 @@ mod attempts;
 mod claims;
 mod lives;
 mod manage;
+mod pages;
+mod routes;
 mod schedules;
+mod shared;
 
 use crate::chronicle::{NoAnswer, Question, Stored};
 use crate::conns::Caller;
@@ -39,6 +44,7 @@ use gob_protocol::{Data, Request};
 
 pub(crate) use attempts::{ended as attempts_ended, is_not_listed};
 pub(crate) use lives::{begins, counts_unfinished, leftovers_changed};
+pub(crate) use shared::news as shared_news;
 
 /// The first and the longest time after which the store is asked again what earlier lives left, if it could not answer.
 const AGAIN_MS: (u64, u64) = (2_000, 60_000);
@@ -65,10 +71,15 @@ pub(crate) fn request(core: &mut Core, caller: &Caller, request: Request) {
 
 /// Takes an answer of the store about the queue.
 pub(crate) fn told(core: &mut Core, question: Question, asking: Asking, answer: Result<Stored, NoAnswer>) {
-    let Question::Queue(ask) = question else { return };
+    let is_shared = matches!(question, Question::Shared(_));
+    let (Question::Queue(ask) | Question::Shared(ask)) = question else { return };
     match answer {
+        Ok(Stored::Queue(told)) if is_shared && matches!(*told, QueueTold::Recovered { .. }) => {
+            shared::recovered(core, *told);
+        }
         Ok(Stored::Queue(told)) => take(core, *ask, asking, *told),
         Ok(_) => failed(core, *ask, asking, &NoAnswer::Silent),
+        Err(_) if is_shared && shared::failed(core, &ask, &asking) => {}
         Err(why) => failed(core, *ask, asking, &why),
     }
 }
@@ -87,11 +98,11 @@ fn take(core: &mut Core, ask: QueueAsk, asking: Asking, told: QueueTold) {
         },
         QueueTold::Job(job) => match &asking.then {
             Then::Check(next) => manage::check(core, *job, QueueAsk::clone(next), asking),
-            Then::AsAsked | Then::Give(_) | Then::Clear(_) => {
+            Then::AsAsked | Then::Give(_) | Then::Clear(_) | Then::After(_) => {
                 asks::answer(core, asking.client, Ok(Data::QueueJob(Box::new(QueueJobData { job: *job }))));
             }
         },
-        QueueTold::Listed(page) => manage::listed(core, asking, *page),
+        QueueTold::Listed(page) => manage::listed(core, &ask, asking, *page),
         QueueTold::Lane(state) => manage::lane_told(core, &ask, asking, state),
         QueueTold::Cleared { lane, cancelled, jobs, more } => {
             manage::cleared(core, asking, lane, cancelled, jobs, more);
@@ -147,7 +158,7 @@ fn failed(core: &mut Core, ask: QueueAsk, asking: Asking, why: &NoAnswer) {
 /// was claimed must not be forgotten.
 pub(crate) fn is_overdue(core: &mut Core, ticket: u64) -> bool {
     let Some((question, asking)) = core.underway.of_queue(ticket) else { return false };
-    let Question::Queue(ask) = question else { return false };
+    let (Question::Queue(ask) | Question::Shared(ask)) = question else { return false };
     let (ask, mut client) = (QueueAsk::clone(ask), asking.client.take());
     if let Then::Give(taker @ Taker::Outside(_)) = &mut asking.then
         && let Taker::Outside(waiting) = core::mem::replace(taker, Taker::Nobody)
@@ -184,6 +195,7 @@ pub(crate) fn due(core: &mut Core, alarm: Alarm) {
         Alarm::Settle(id) => attempts::tells_again(core, &id),
         Alarm::Recover => lives::begins(core),
         Alarm::Schedules => schedules::are_due(core),
+        Alarm::Shared => shared::looks_again(core),
     }
 }
 
@@ -209,7 +221,14 @@ pub(crate) fn disconnected(core: &mut Core, conn: ConnId) {
 }
 
 /// The configuration was read: a lane of which it says another width than before has that one from here on.
-pub(crate) fn reloaded(core: &mut Core, before: &alloc::collections::BTreeMap<String, LaneSettings>) {
+pub(crate) fn reloaded(
+    core: &mut Core,
+    before: &alloc::collections::BTreeMap<String, LaneSettings>,
+    shared: Option<&gob_config::Shared>,
+) {
+    if core.cx.setup.settings.shared.as_ref() != shared {
+        shared::is_another(core);
+    }
     for name in core.lanes.names() {
         let said = core.cx.setup.settings.lanes.get(name.as_str()).and_then(|lane| lane.width);
         let was = before.get(name.as_str()).and_then(|lane| lane.width);

@@ -46,7 +46,7 @@ pub(crate) use lock::{
 };
 pub(crate) use queue::{
     bad_interval, job_of_other, no_place, not_claimed, of_the_queue, queue_refused, schedule_of_other,
-    stays_with_its_owner, too_many_wait, two_times,
+    shared_away, shared_schedule, stays_with_its_owner, too_many_wait, two_times,
 };
 pub(crate) use reason::Reason;
 pub(crate) use request::{

@@ -9,6 +9,7 @@ use crate::reloads::Asker;
 use crate::starts::resolve;
 use crate::state::Core;
 use crate::worker::Next;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use gob_config::Reading;
 use gob_protocol::answer::ReloadData;
@@ -37,8 +38,13 @@ impl Core {
         };
         let (bounds, keep_finished_ms) = (new.history, new.queue.keep_finished_ms);
         let has_other_bounds = (bounds, keep_finished_ms) != (old.history, old.queue.keep_finished_ms);
+        let is_shared_otherwise = new.shared != old.shared;
         setup.settings = new;
         setup.rejected = rejected;
+        if is_shared_otherwise {
+            let shared = self.cx.setup.settings.shared.clone().map(Box::new);
+            self.cx.push(Effect::Share(shared));
+        }
         if has_other_bounds {
             self.cx.push(Effect::BoundHistory { bounds, keep_finished_ms });
         }
@@ -55,6 +61,9 @@ impl Core {
     /// line may take them over.
     pub(crate) fn begin_life(&mut self) {
         self.locks.begin(&mut self.underway, &mut self.cx);
+        if let Some(shared) = self.cx.setup.settings.shared.clone() {
+            self.cx.push(Effect::Share(Some(Box::new(shared))));
+        }
         let settings = &self.cx.setup.settings;
         let names: Vec<Name> = settings.autostart().filter_map(|name| Name::graph(name).ok()).collect();
         for graph in names {

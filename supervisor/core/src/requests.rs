@@ -18,8 +18,10 @@ use gob_protocol::request::{Force, HandOver, Hello, Restart, Signal, Stop};
 use gob_protocol::view::State;
 use gob_protocol::{Data, Name, Owner, Request, WireError};
 
-/// Additions to version 1.0 of the protocol.
+/// Additions to version 1.0 of the protocol, by name.
 const FEATURES: [&str; 4] = ["jobs", "locks", "queue", "upgrade"];
+/// The addition that is there where a database is configured that several machines share.
+const SHARED: &str = "shared";
 
 type Answer = Result<Data, Box<WireError>>;
 
@@ -152,11 +154,16 @@ impl Core {
         self.cx.news.speaks_for(caller.conn, &owner);
         let config_invalid = self.cx.setup.rejected.iter().map(|file| file.path.clone()).collect();
         let server = ServerInfo { config_invalid, ..server.clone() };
+        let mut features = FEATURES.to_vec();
+        if self.cx.setup.settings.shared.is_some() {
+            features.push(SHARED);
+            features.sort_unstable();
+        }
         Ok(Data::Hello(Box::new(HelloData {
             protocol: PROTOCOL,
             server,
             owner,
-            features: FEATURES.iter().map(|feature| (*feature).into()).collect(),
+            features: features.into_iter().map(Into::into).collect(),
         })))
     }
 

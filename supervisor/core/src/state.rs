@@ -70,6 +70,8 @@ pub struct Surroundings<'a> {
     pub paths: &'a Paths,
     /// The configuration that is in effect.
     pub settings: &'a Settings,
+    /// The machine's name, for people.
+    pub host: &'a str,
 }
 
 /// The workers in numbers.
@@ -149,8 +151,8 @@ impl Core {
     /// The facts of [`Config`] that the program after this one begins with.
     #[must_use]
     pub fn surroundings(&self) -> Surroundings<'_> {
-        let Setup { server, paths, settings, .. } = &self.cx.setup;
-        Surroundings { server, paths, settings }
+        let Setup { server, paths, settings, host, .. } = &self.cx.setup;
+        Surroundings { server, paths, settings, host }
     }
 
     /// The event last published.

@@ -61,6 +61,8 @@ pub(crate) enum Alarm {
     Recover,
     /// A schedule is due.
     Schedules,
+    /// Lanes that several machines share are to be looked at.
+    Shared,
 }
 
 impl Timer {

@@ -8,6 +8,7 @@ use crate::on_disk::{DeletePlan, GraphSearch};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use gob_protocol::queue::QueueAsk;
 use gob_protocol::request::Add;
 use gob_protocol::{Id, Name};
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,12 @@ impl Underway {
     /// Tells whether numbers of jobs are asked for.
     pub(crate) fn awaits_numbers(&self) -> bool {
         self.questions.iter().any(|asked| asked.asker == Asker::Numbers)
+    }
+
+    /// Tells whether the database that several machines share is asked for what this machine held.
+    pub(crate) fn recovers_shared(&self) -> bool {
+        let recovers = |question: &Question| matches!(question, Question::Shared(ask) if matches!(**ask, QueueAsk::Recover { .. }));
+        self.questions.iter().any(|asked| recovers(&asked.question))
     }
 
     /// Waits no longer for what is known of a worker that is gone: another one of its name is another one.

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub(crate) const NOTIFY: &str = "NOTIFY_SOCKET";
 
 /// Variables of the caller that the supervisor gets, beside the four directories.
-const KEPT: [&str; 7] = ["HOME", "USER", "PATH", "LANG", "GOB_LIBEXEC", "GOB_LOG", NOTIFY];
+const KEPT: [&str; 8] = ["HOME", "USER", "PATH", "LANG", "PGPASSFILE", "GOB_LIBEXEC", "GOB_LOG", NOTIFY];
 
 /// The resolved paths and the supervisor's environment.
 #[derive(Debug)]

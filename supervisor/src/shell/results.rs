@@ -6,6 +6,7 @@ use crate::heal::Mended;
 use crate::history;
 use crate::output::FromOutput;
 use crate::readiness::{self, Found};
+use crate::shared;
 use gob_core::{Input, Lost, Note, RunKey};
 use gob_protocol::handshake::Handshake;
 use gob_store::Told;
@@ -26,6 +27,12 @@ impl Shell {
             Done::Store(told) => {
                 if let Some(input) = history::told(told) {
                     self.input(input);
+                }
+            }
+            Done::Shared(database, told) => {
+                if let Some(told) = self.shared.sift(database, told) {
+                    shared::gone(&told).iter().for_each(|job| self.forget_logs(job.clone()));
+                    shared::told(told).into_iter().for_each(|input| self.input(input));
                 }
             }
             Done::Input(input) => self.input(*input),

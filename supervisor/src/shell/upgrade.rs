@@ -51,6 +51,7 @@ const fn is_given_again(effect: &Effect) -> bool {
             | Effect::Ask { .. }
             | Effect::MarkLocks { .. }
             | Effect::ReadConfig
+            | Effect::Share(_)
             | Effect::Remember { .. }
     )
 }
@@ -147,9 +148,10 @@ impl Shell {
     }
 
     /// Has the threads rest.
-    pub(crate) fn rest(&self) {
+    pub(crate) fn rest(&mut self) {
         self.disks.rest(true);
         self.history.rest(true);
+        self.shared.rest(true);
         self.output.rest();
     }
 
@@ -168,6 +170,9 @@ impl Shell {
         if !self.history.rests() {
             return Some(format!("the store has not been closed: {}", self.history.status().path));
         }
+        if !self.shared.rests() {
+            return Some("the shared database is being waited for".to_owned());
+        }
         (!self.readiness.rest()).then(|| "a notification is being read".to_owned())
     }
 
@@ -178,6 +183,7 @@ impl Shell {
         }
         self.disks.rest(false);
         self.history.rest(false);
+        self.shared.rest(false);
         self.readiness.go_on();
         let Pause { effects, done } = self.paused.take().unwrap_or_default();
         for effect in effects {
@@ -216,6 +222,7 @@ impl Shell {
             readiness: self.readiness.hand_over(named),
             foreign: self.foreign.hand_over(named),
             store: self.history.hand_over(),
+            shared: self.shared.hand_over(),
         }
     }
 

@@ -56,7 +56,7 @@ impl Life {
         // Their tasks end when they are next polled.
         tokio::task::yield_now().await;
         fault::at("paused");
-        self.desk.look(|shell| shell.rest());
+        self.desk.look(crate::shell::Shell::rest);
         loop {
             self.take_messages();
             match self.desk.look(crate::shell::Shell::restless) {

@@ -51,7 +51,8 @@ pub(crate) fn take_over(Left { state, mut inherited }: Left) -> Result<Life, Unf
     let inherited = &mut inherited;
     let State { core, shell, steady, .. } = state;
     let steady = steady.ok_or_else(|| Unfit::Unknown("the state is only for a trial".to_owned()))?;
-    let ShellState { boot, runs, locks, conns, taps, ports, readiness: ready, foreign, store } = shell;
+    let ShellState { boot, runs, locks, conns, taps, ports, readiness: ready, foreign, store, shared } =
+        shell;
     let SteadyState { output, door, site, leftovers } = steady;
     let clock = Clock::read();
     let mut boot = Boot::resume(boot, &core, inherited)?;
@@ -96,7 +97,8 @@ pub(crate) fn take_over(Left { state, mut inherited }: Left) -> Result<Life, Unf
     let leftovers = leftovers.map(|left| Leftovers::resume(left, (home, spared), gone));
     let (leftovers, ended) = leftovers.unzip();
     let conns = connections(conns, inherited)?;
-    let hands = Hands { runs, output, settings, readiness, history };
+    let shared = crate::shared::Shared::new(shared, Post::new(&to_loop, Happened::Done));
+    let hands = Hands { runs, output, settings, readiness, history, shared };
     let mut shell = Shell::new(core, hands, boot, clock, &to_loop);
     let taps = taps.into_iter().collect();
     shell.take_over(Resumed { conns, locks: locks?, taps, located, claims, ports, foreign }, inherited)?;

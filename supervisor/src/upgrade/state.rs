@@ -17,6 +17,7 @@ use crate::runs::RunsState;
 use crate::sys::fds;
 use gob_core::{ConnId, Core, RunKey};
 use gob_store::StoreState;
+use gob_store::shared::SharedState;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -51,6 +52,9 @@ pub(crate) struct ShellState {
     pub(crate) readiness: ReadinessState,
     pub(crate) foreign: ForeignState,
     pub(crate) store: StoreState,
+    /// Newer than the first version.
+    #[serde(default)]
+    pub(crate) shared: SharedState,
 }
 
 /// The part that is known only of a shell at rest.

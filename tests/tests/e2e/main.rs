@@ -75,6 +75,7 @@ mod screen;
 mod servers;
 mod service;
 mod service_files;
+mod shared_lanes;
 mod sockets;
 mod spawn;
 mod stop;

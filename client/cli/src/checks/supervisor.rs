@@ -10,13 +10,15 @@ use crate::versions;
 use gob_client::Error;
 use gob_client::holder::{Holder, Stopped};
 use gob_client::protocol::ErrorCode;
-use gob_client::screen::journal_trouble;
+use gob_client::protocol::view::SharedStatus;
+use gob_client::screen::{self, journal_trouble};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 const WHAT: &str = "supervisor";
 const KEEPER: &str = "keeper";
+const SHARED: &str = "shared database";
 const OTHER_DIR: &str = "end that program, or choose another directory for gob: export GOB_RUNTIME_DIR=/path/to/a/private/directory";
 
 /// Runs the checks.
@@ -24,7 +26,9 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     match &scene.supervisor {
         Supervisor::Answers(answers) => {
             let found = format!("{} answers (pid {})", name(answers), answers.server.pid);
-            vec![ok(WHAT, found), protocol(answers), keeper(answers), journal(answers)]
+            let mut checks = vec![ok(WHAT, found), protocol(answers), keeper(answers), journal(answers)];
+            checks.extend(answers.status.shared.as_ref().map(shared));
+            checks
         }
         Supervisor::Nobody => vec![nobody(scene)],
         Supervisor::Trouble(failure) => vec![trouble(scene, failure)],
@@ -72,6 +76,16 @@ fn journal(answers: &Answers) -> Check {
             warn("journal", trouble, hint)
         }
     }
+}
+
+/// Checks the database that several machines share.
+fn shared(of: &SharedStatus) -> Check {
+    let found = screen::shared(of);
+    if of.state != "away" {
+        return ok(SHARED, found);
+    }
+    let hint = "see that its server runs and lets this user in; until then shared lanes stand still, the others go on: docs/SHARED.md";
+    warn(SHARED, found, hint)
 }
 
 /// Checks the case without an answer: in order if the lock has no holder either.

@@ -418,6 +418,8 @@ export interface Lane {
   lane: LaneName;
   /** Nothing is claimed. */
   paused: boolean;
+  /** Several machines share it, each with this width; later than version 1.0. */
+  shared?: boolean;
   /** Jobs that the supervisor runs at once; 0 leaves them to workers outside. */
   width: number;
 }
@@ -1105,6 +1107,16 @@ export interface ServerInfo {
   version: string;
 }
 
+/** The state of the database that several machines share. */
+export interface SharedStatus {
+  /** The reason why it is away. */
+  reason: string | null;
+  /** `connecting`, `open` or `away`. */
+  state: string;
+  /** Its address, without a password. */
+  url: string;
+}
+
 /** Data of `shutdown`. */
 export interface ShutdownData {
   /** The workers that were stopped. */
@@ -1239,6 +1251,8 @@ export interface Status {
   requests: number;
   restarts: number;
   rss_bytes: number;
+  /** The database that several machines share, where one is configured; later than version 1.0. */
+  shared?: SharedStatus;
   socket: string;
   spawn_failures: number;
   subscribers: number;

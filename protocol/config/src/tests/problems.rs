@@ -95,7 +95,7 @@ fn problems_of_lanes_and_of_the_queue_have_their_places() {
         ("2:9: lanes.a.width: ", "it has to be from 0 to 1000"),
         ("3:8: lanes.a.nice: ", "it has to be from 0 to 19"),
         ("4:8: lanes.\"a b\": ", "a lane is named as a job is"),
-        ("5:10: lanes.\"a b\".shared: ", "not supported by this version yet"),
+        ("5:10: lanes.\"a b\".shared: ", "no database is named that machines could share"),
         ("7:15: queue.stale_after: ", "longer than queue.heartbeat"),
         ("8:16: queue.max_attempts: ", "it has to be from 1 to 1000"),
         ("9:1: queue.heartbeats: ", "did you mean `heartbeat`?"),
@@ -103,6 +103,41 @@ fn problems_of_lanes_and_of_the_queue_have_their_places() {
         let found = got.lines().any(|line| line.starts_with(place) && line.contains(part));
         assert!(found, "{place}{part}\n{got}");
     }
+}
+
+#[test]
+fn problems_of_the_shared_database_have_their_places_and_never_its_password() {
+    for (text, place, part) in [
+        ("[shared]\npassword_file = \"/p\"\n", "1:1: shared.url: ", "it needs the address"),
+        (
+            "[shared]\nurl = \"mysql://ada:hunter2@db/jobs\"\n",
+            "2:7: shared.url: ",
+            "it has to be postgres://",
+        ),
+        (
+            "[shared]\nurl = \"postgres://ada:hunter2@db/jobs?sslmode=require\"\n",
+            "2:7: shared.url: ",
+            "does not speak TLS",
+        ),
+        (
+            "[shared]\nurl = \"postgres://ada:hunter2@db/jobs\"\npassword = \"hunter2\"\n",
+            "3:1: shared.password: ",
+            "did you mean `password_file`?",
+        ),
+        ("[lanes.ci]\nshared = true\n", "2:10: lanes.ci.shared: ", "no database is named"),
+    ] {
+        let got = problems(text).join("\n");
+        let found = got.lines().any(|line| line.starts_with(place) && line.contains(part));
+        assert!(found && !got.contains("hunter2"), "{text}: {got}");
+    }
+    let text = "[shared]\nurl = \"postgres://ada:hunter2@db/jobs\"\n[lanes.ci]\nshared = true\nwidth = 2\n";
+    let config = crate::Config::parse(text, None, "config.toml").unwrap();
+    let settings: Vec<_> =
+        config.settings().into_iter().map(|setting| format!("{} = {}", setting.key, setting.value)).collect();
+    for shown in ["shared.url = \"postgres://ada@db/jobs\"", "lanes.ci.shared = true"] {
+        assert!(settings.iter().any(|setting| setting == shown), "{settings:#?}");
+    }
+    assert!(!format!("{settings:?} {config:?}").contains("hunter2"));
 }
 
 #[test]

@@ -212,6 +212,8 @@ pub enum Effect {
     },
     /// Read the configuration; answered by `Configured`.
     ReadConfig,
+    /// Use this database with other machines from here on; `None`: none any more.
+    Share(Option<Box<gob_config::Shared>>),
     /// Keep the history, and jobs of the queue that have ended, within other bounds.
     BoundHistory {
         /// Runs of each worker, and their age.

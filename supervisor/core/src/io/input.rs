@@ -1,7 +1,7 @@
 //! Inputs: everything that the shell reports to the core, as plain data.
 
 use crate::ban::Ban;
-use crate::chronicle::{NoAnswer, Stored};
+use crate::chronicle::{NoAnswer, SharedNews, Stored};
 use crate::failure::SpawnFailure;
 use crate::ids::{ConnId, RunKey};
 use crate::on_disk::{DeletePlan, GraphSearch, NotDeleted, OnDisk};
@@ -99,6 +99,8 @@ pub enum Input {
         /// A remainder elsewhere that stays, or the reason why the graph was not deleted.
         result: Result<Option<String>, NotDeleted>,
     },
+    /// The database that several machines share has news.
+    Shared(SharedNews),
     /// The answer to [`Effect::Ask`](crate::Effect::Ask).
     Stored {
         /// The number of the question.

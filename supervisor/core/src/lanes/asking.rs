@@ -5,6 +5,7 @@ use super::lane::{Client, Taker};
 use crate::ids::ConnId;
 use alloc::boxed::Box;
 use gob_protocol::Actor;
+use gob_protocol::answer::QueueListData;
 use gob_protocol::queue::QueueAsk;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,8 @@ pub(crate) enum Then {
     Check(Box<QueueAsk>),
     /// So many jobs were cancelled by the questions before.
     Clear(u64),
+    /// What is found comes after this page.
+    After(Box<QueueListData>),
 }
 
 impl Asking {
@@ -37,7 +40,7 @@ impl Asking {
     pub(crate) fn is_for(&self, conn: ConnId) -> bool {
         let taker = match &self.then {
             Then::Give(Taker::Outside(waiting)) => Some(waiting.client.0),
-            Then::AsAsked | Then::Give(_) | Then::Check(_) | Then::Clear(_) => None,
+            Then::AsAsked | Then::Give(_) | Then::Check(_) | Then::Clear(_) | Then::After(_) => None,
         };
         taker == Some(conn) || self.client.as_ref().is_some_and(|(asker, _)| *asker == conn)
     }

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::Name;
-use gob_protocol::queue::{LaneName, QueueAsk, QueueJob};
+use gob_protocol::queue::{LaneName, QueueAsk, QueueJob, is_shared};
 use serde::{Deserialize, Serialize};
 
 /// A claimed job.
@@ -144,6 +144,11 @@ impl Holds {
     pub(crate) fn outside(&self) -> Vec<Name> {
         let outside = self.by_id.iter().filter(|(_, held)| !held.is_here());
         outside.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// The jobs of lanes that several machines share.
+    pub(crate) fn shared(&self) -> Vec<Name> {
+        self.by_id.keys().filter(|id| is_shared(id)).cloned().collect()
     }
 
     /// Tells whether a claim of the supervisor's own is on its way back.

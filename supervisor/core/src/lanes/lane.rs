@@ -109,6 +109,11 @@ impl Lane {
         self.due = due;
     }
 
+    /// Takes the claims that wait, since the database is away.
+    pub(crate) fn take_all(&mut self) -> Vec<Waiting> {
+        self.take(|_| true)
+    }
+
     /// Notes that the claim in flight was refused, so that it is asked again later.
     pub(crate) const fn refused(&mut self) {
         self.asking = Asking::Not;

@@ -1,6 +1,6 @@
 //! New jobs.
 
-use super::{asks, attempts};
+use super::{asks, attempts, routes};
 use crate::conns::Caller;
 use crate::history;
 use crate::lanes::{Adding, Asking};
@@ -32,6 +32,11 @@ pub(super) fn add(core: &mut Core, caller: &Caller, add: QueueAdd) {
         description: add.description,
     };
     let client = (caller.conn, caller.id.clone());
+    if routes::is_lane(core, &job.lane) {
+        // The database gives the number.
+        let asking = Asking::of(client, caller.actor());
+        return asks::ask(core, QueueAsk::Add(Box::new(job)), asking);
+    }
     let adding = Adding { client, actor: caller.actor(), job };
     history::look_for_numbers(&mut core.underway, &mut core.cx);
     if core.cx.past.numbers_left() > 0 {

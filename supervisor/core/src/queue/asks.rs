@@ -1,5 +1,6 @@
 //! Questions to the store, answers to clients, and lanes that go on.
 
+use super::routes;
 use crate::chronicle::Question;
 use crate::conns::Caller;
 use crate::lanes::{Asking, By, Client, Lane, Taker, Then, claimant};
@@ -19,7 +20,16 @@ pub(super) const LATER_MS: u64 = 2_000;
 
 /// Asks the store.
 pub(super) fn ask(core: &mut Core, ask: QueueAsk, asking: Asking) {
+    if routes::is_for(core, &ask) {
+        return ask_shared(core, ask, asking);
+    }
     let effect = core.underway.asks(Asker::Queue(Box::new(asking)), Question::Queue(Box::new(ask)));
+    core.cx.push(effect);
+}
+
+/// Asks the database that several machines share.
+pub(super) fn ask_shared(core: &mut Core, ask: QueueAsk, asking: Asking) {
+    let effect = core.underway.asks(Asker::Queue(Box::new(asking)), Question::Shared(Box::new(ask)));
     core.cx.push(effect);
 }
 
@@ -95,7 +105,8 @@ pub(super) fn is_due(core: &mut Core, name: &LaneName) {
 /// Claims a job for the next party of the lane, if there is one and may be a job.
 pub(super) fn goes_on(core: &mut Core, name: &LaneName) {
     let has_room = !core.cx.no_room && !core.cx.leaving.is_on();
-    if let Some(taker) = core.lanes.next_taker(name, has_room) {
+    let is_shared = routes::is_lane(core, name);
+    if let Some(taker) = core.lanes.next_taker(name, is_shared, has_room) {
         let (by, actor) = match &taker {
             Taker::Here | Taker::Nobody => (By::Here, Actor::Supervisor),
             Taker::Outside(waiting) => {
@@ -103,7 +114,8 @@ pub(super) fn goes_on(core: &mut Core, name: &LaneName) {
                 (By::Outside { worker_id, conn }, waiting.actor.clone())
             }
         };
-        let by = claimant(&by, core.cx.setup.server.pid);
+        let host = Some(&*core.cx.setup.host).filter(|_| is_shared);
+        let by = claimant(&by, core.cx.setup.server.pid, host);
         let asking = Asking { client: None, actor, then: Then::Give(taker) };
         ask(core, QueueAsk::Claim { lane: name.clone(), by }, asking);
     } else if core.cx.no_room && core.lanes.get(name).is_some_and(Lane::may_have) {

@@ -20,6 +20,9 @@ use gob_protocol::answer::QueueJobData;
 use gob_protocol::queue::{Claim, Ending, LaneName, QueueAsk, QueueEnd, QueueJob, Settled};
 use gob_protocol::{Actor, Data, EventKind, Exit, Name, Timestamp, WireError};
 
+/// The reason why an attempt of an earlier life has failed.
+pub(super) const ENDED: &str = "the supervisor ended while it ran";
+
 /// Begins an attempt in this supervisor.
 pub(super) fn begin(core: &mut Core, claim: Claim) {
     let Claim { job, env, umask } = claim;
@@ -66,7 +69,7 @@ fn is_another(core: &mut Core, job: &QueueJob) {
     let error = "another job was given its number while the history could not be read; gobctl remove that one, then retry";
     core.lanes.holds.add(job.id.clone(), Held::new(job, By::Here));
     let end = failed(core, &job.id, error.into());
-    let by = claimant(&By::Here, core.cx.setup.server.pid);
+    let by = claimant(&By::Here, core.cx.setup.server.pid, None);
     let ending = Ending { id: job.id.clone(), attempt: Some(job.attempt), by, end, exit: None };
     settle(core, &job.id, QueueAsk::Finish(Box::new(ending)), Asking::own(Actor::Supervisor));
 }
@@ -102,7 +105,7 @@ fn end_of(core: &mut Core, attempt: &Attempt) -> QueueAsk {
         let error = reason.clone().or_else(|| exit.as_ref().map(ToString::to_string));
         failed(core, id, error.unwrap_or_else(|| "it ended, and nothing tells how".into()))
     };
-    let by = claimant(&By::Here, core.cx.setup.server.pid);
+    let by = claimant(&By::Here, core.cx.setup.server.pid, None);
     QueueAsk::Finish(Box::new(Ending {
         id: id.clone(),
         attempt: Some(*attempt),

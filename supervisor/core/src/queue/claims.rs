@@ -1,6 +1,6 @@
 //! Claims of workers outside, their signs of life and their results; and what the store has claimed for the supervisor itself.
 
-use super::{asks, attempts};
+use super::{asks, attempts, routes};
 use crate::conns::Caller;
 use crate::ids::ConnId;
 use crate::lanes::{Asking, By, Client, Held, Lane, Taker, Then, Waiting, claimant};
@@ -13,7 +13,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use gob_protocol::answer::{EmptyData, QueueClaimData};
-use gob_protocol::queue::{Beat, Claim, Claimant, Ending, LaneName, QueueAsk, QueueEnd, QueueJob};
+use gob_protocol::queue::{Beat, Claim, Claimant, Ending, LaneName, QueueAsk, QueueEnd, QueueJob, is_shared};
 use gob_protocol::request::{QueueClaim, QueueFinish, QueueHeartbeat};
 use gob_protocol::{Actor, Data, EventKind, Name, Timestamp, WireError};
 
@@ -23,7 +23,11 @@ const SETTLE_MS: u64 = 3_000;
 /// `queue_claim`.
 pub(super) fn claim(core: &mut Core, caller: &Caller, claim: QueueClaim) {
     let QueueClaim { lane: name, worker_id, wait_ms } = claim;
-    let is_settled = core.lanes.is_settled();
+    let is_shared = routes::is_lane(core, &name);
+    if let Some(error) = routes::is_away(core).filter(|_| is_shared) {
+        return core.cx.answer(caller, Err(error));
+    }
+    let is_settled = core.lanes.may_claim(is_shared);
     let may_have = match asks::lane(core, &name) {
         Ok(lane) => lane.may_have(),
         Err(error) => return core.cx.answer(caller, Err(error)),
@@ -147,7 +151,8 @@ pub(super) fn heartbeat(core: &mut Core, caller: &Caller, beat: QueueHeartbeat) 
     let held = core.lanes.holds.get(&id).filter(|held| held.is_of(&worker_id, attempt));
     let lives = held.is_some_and(|held| !held.is_cancelled);
     let is_cancelled = held.is_some_and(|held| held.is_cancelled);
-    if !lives && (core.lanes.is_settled() || is_cancelled) {
+    let is_known = if is_shared(&id) { core.lanes.shared.knows_claims() } else { core.lanes.is_settled() };
+    if !lives && (is_known || is_cancelled) {
         core.cx.tally.heartbeat_failures += 1;
         return core.cx.answer(caller, Err(refusals::not_claimed(&id, &worker_id, is_cancelled)));
     }
@@ -176,7 +181,7 @@ pub(super) fn finish(core: &mut Core, caller: &Caller, finish: QueueFinish) {
         attempts::failed(core, &id, error)
     };
     let attempt = held_attempt(core, &id).filter(|_| is_its).or(attempt);
-    let by = claimant(&By::Outside { worker_id, conn: None }, 0);
+    let by = claimant(&By::Outside { worker_id, conn: None }, 0, None);
     let ask = QueueAsk::Finish(Box::new(Ending { id: id.clone(), attempt, by, end, exit: None }));
     let asking = Asking::of((caller.conn, caller.id.clone()), caller.actor());
     if is_its {

@@ -1,14 +1,11 @@
 //! What earlier lives of the supervisor left, and the end of this one.
 
-use super::{asks, attempts, manage, schedules};
+use super::{asks, attempts, manage, schedules, shared};
 use crate::lanes::{Asking, By, Held, Unfinished};
 use crate::state::Core;
 use alloc::vec::Vec;
 use gob_protocol::queue::{LaneState, QueueAsk, QueueJob, QueueStatus};
 use gob_protocol::{Actor, EventKind, Name, Timestamp};
-
-/// The reason why an attempt of an earlier life has failed.
-const ENDED: &str = "the supervisor ended while it ran";
 
 /// Asks the store what earlier lives left: all that they ran goes back, but for jobs of which processes are left.
 pub(crate) fn begins(core: &mut Core) {
@@ -16,13 +13,14 @@ pub(crate) fn begins(core: &mut Core) {
         let left = core.cx.past.leftovers().iter().filter_map(|left| left.worker.clone());
         let except: Vec<Name> = left.filter(|name| name.number().is_some()).collect();
         let retry_at = attempts::retry_at(core, 1);
-        let ask = QueueAsk::Recover { except, error: ENDED.into(), retry_at };
+        let ask = QueueAsk::Recover { except, error: attempts::ENDED.into(), retry_at };
         asks::ask(core, ask, Asking::own(Actor::Supervisor));
     }
 }
 
 /// Processes of an earlier life that were left may be gone.
 pub(crate) fn leftovers_changed(core: &mut Core) {
+    shared::leftovers_changed(core);
     if core.lanes.past_has_changed() {
         begins(core);
     }

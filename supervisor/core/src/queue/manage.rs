@@ -1,6 +1,6 @@
 //! Jobs and lanes are shown, cancelled, retried, paused. A job is managed by its owner, as a worker is.
 
-use super::{asks, claims};
+use super::{asks, claims, pages, routes};
 use crate::conns::Caller;
 use crate::lanes::{Asking, Then};
 use crate::owner::Title;
@@ -11,9 +11,9 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use gob_protocol::answer::{QueueJobData, QueueLaneData, QueueListData};
-use gob_protocol::queue::{Lane, LaneState, Listed, QueueAsk, QueueJob, Settled};
+use gob_protocol::queue::{Lane, LaneName, LaneState, Listed, QueueAsk, QueueJob, Settled};
 use gob_protocol::request::{QueueList, QueueWidth};
-use gob_protocol::{Actor, Data, EventKind, Owner, Request};
+use gob_protocol::{Actor, Data, EventKind, Name, Owner, Request};
 
 /// Jobs in an answer to a request that does not say how many.
 const PAGE: u32 = 100;
@@ -79,17 +79,22 @@ pub(super) fn cancelled(core: &mut Core, asking: Asking, settled: Settled) {
     for dependant in failed {
         core.cx.publish_job(EventKind::QueueJobFinished, Actor::Supervisor, dependant);
     }
-    if let Some(held) = core.lanes.holds.get_mut(&job.id) {
-        held.is_cancelled = true;
-        if held.is_here()
-            && let Some(worker) = core.workers.get_mut(&job.id)
-        {
-            worker.bring_down(None, &asking.actor, &mut core.cx);
-        }
-    }
+    stops(core, &job.id, &asking.actor);
     asks::answer(core, asking.client, Ok(Data::QueueJob(Box::new(QueueJobData { job }))));
     for lane in lanes {
         asks::wakes(core, &lane);
+    }
+}
+
+/// A job that is held was cancelled: one that runs here is stopped.
+pub(super) fn stops(core: &mut Core, id: &Name, actor: &Actor) {
+    if let Some(held) = core.lanes.holds.get_mut(id) {
+        held.is_cancelled = true;
+        if held.is_here()
+            && let Some(worker) = core.workers.get_mut(id)
+        {
+            worker.bring_down(None, actor, &mut core.cx);
+        }
     }
 }
 
@@ -103,25 +108,35 @@ pub(super) fn retried(core: &mut Core, asking: Asking, settled: Settled) {
     }
 }
 
-/// A page of jobs.
-pub(super) fn listed(core: &mut Core, asking: Asking, page: Listed) {
+/// A page of jobs. Those of lanes that several machines share come after this machine's own.
+pub(super) fn listed(core: &mut Core, ask: &QueueAsk, asking: Asking, page: Listed) {
     let Listed { jobs, lanes, next } = page;
     let lanes = lanes.into_iter().map(|lane| shown(core, lane)).collect();
-    let data = Data::QueueList(Box::new(QueueListData { jobs, lanes, next }));
-    asks::answer(core, asking.client, Ok(data));
+    let page = QueueListData { jobs, lanes, next };
+    if let Some(data) = pages::joined(core, ask, &asking, page) {
+        asks::answer(core, asking.client, Ok(Data::QueueList(Box::new(data))));
+    }
 }
 
 /// A lane with the width that it has here: the configuration may say another one than the store.
 fn shown(core: &Core, lane: Lane) -> Lane {
-    let said = core.cx.setup.settings.lanes.get(lane.lane.as_str()).and_then(|lane| lane.width);
+    let said = said_width(core, &lane.lane);
     let width = core.lanes.get(&lane.lane).map(|known| known.width).or(said).unwrap_or(lane.width);
-    Lane { width, ..lane }
+    let shared = routes::is_lane(core, &lane.lane);
+    Lane { width, shared, ..lane }
+}
+
+/// The width that the configuration says.
+fn said_width(core: &Core, name: &LaneName) -> Option<u32> {
+    core.cx.setup.settings.lanes.get(name.as_str()).and_then(|lane| lane.width)
 }
 
 /// Takes a lane as the store has it. The configuration has the first word on its width, `queue_width` the last. A client may have
 /// named the lane before the store was asked what there is; that says nothing about its width.
 pub(super) fn learn(core: &mut Core, state: &LaneState, is_width: bool) {
     let name = &state.lane.lane;
+    // Other machines may say which width a lane has that several share.
+    let is_width = is_width || (routes::is_lane(core, name) && said_width(core, name).is_none());
     if let Ok(lane) = asks::lane(core, name) {
         lane.is_paused = state.lane.paused;
         if is_width || lane.has_default_width {
@@ -155,7 +170,7 @@ pub(super) fn cleared(
     }
     let before = match asking.then {
         Then::Clear(before) => before,
-        Then::AsAsked | Then::Give(_) | Then::Check(_) => 0,
+        Then::AsAsked | Then::Give(_) | Then::Check(_) | Then::After(_) => 0,
     };
     let count = before.saturating_add(cancelled);
     learn(core, &state, false);

@@ -1,6 +1,6 @@
 //! Schedules: commands that are added again and again. The store knows their times; a time that was missed counts once.
 
-use super::{adds, asks};
+use super::{adds, asks, routes};
 use crate::conns::Caller;
 use crate::history;
 use crate::lanes::{Asking, Then};
@@ -26,6 +26,9 @@ pub(super) fn add(core: &mut Core, caller: &Caller, add: ScheduleAdd) {
     }
     if add.interval_ms.is_some_and(|ms| ms < MIN_INTERVAL_MS) {
         return core.cx.answer(caller, Err(refusals::bad_interval(MIN_INTERVAL_MS)));
+    }
+    if routes::is_lane(core, &add.lane) {
+        return core.cx.answer(caller, Err(refusals::shared_schedule(&add.lane)));
     }
     let schedule = NewSchedule {
         name: add.name,

@@ -127,6 +127,7 @@ pub(crate) fn no_history(why: &NoAnswer) -> Box<WireError> {
     Box::new(match why {
         NoAnswer::Full => busy("too many requests wait for the history"),
         NoAnswer::Silent => busy("the disk of the history does not answer"),
+        NoAnswer::Away(why) => return super::queue::shared_away(why),
         NoAnswer::Failed(why) => WireError::new(ErrorCode::Internal, format!("the history: {why}"))
             .hint("gobctl status says how the history is; workers go on without it"),
     })

@@ -132,7 +132,7 @@ pub(crate) fn lock_without_token(why: &NoAnswer) -> Box<WireError> {
     let why = match why {
         NoAnswer::Full => "too many requests wait for the history",
         NoAnswer::Silent => "the disk of the history does not answer",
-        NoAnswer::Failed(why) => why,
+        NoAnswer::Failed(why) | NoAnswer::Away(why) => why,
     };
     let message = format!("no lock can be granted, since no token can be reserved: {why}");
     Box::new(

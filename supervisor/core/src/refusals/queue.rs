@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
-use gob_protocol::queue::{QueueRefusal, ScheduleName};
+use gob_protocol::queue::{LaneName, QueueRefusal, ScheduleName};
 use gob_protocol::{ErrorCode, Name, Owner, WireError};
 use serde_json::json;
 
@@ -55,6 +55,25 @@ pub(crate) fn queue_refused(why: &QueueRefusal) -> Box<WireError> {
         }
         QueueRefusal::TooMany { what, .. } => error(ErrorCode::Busy).details(json!({"limit": what})),
     })
+}
+
+/// The database that several machines share does not answer.
+pub(crate) fn shared_away(why: &str) -> Box<WireError> {
+    let error =
+        WireError::new(ErrorCode::Busy, format!("the database that the machines share is away: {why}"));
+    let hint = "try again when it is back: gobctl status says how it is; lanes of this machine alone go on";
+    Box::new(error.hint(hint).details(json!({"limit": "shared"})))
+}
+
+/// A schedule belongs to one machine.
+pub(crate) fn shared_schedule(lane: &LaneName) -> Box<WireError> {
+    let message = format!(
+        "{lane} is shared by several machines, each of which would add the job: a schedule is of a lane of this machine alone"
+    );
+    let details = json!({"field": "payload.lane", "position": 0});
+    let hint =
+        "schedule a command in a lane of this machine that adds the job: gobctl queue add with --dedupe";
+    Box::new(WireError::new(ErrorCode::InvalidRequest, message).hint(hint).details(details))
 }
 
 /// A bound of the supervisor's own is reached.

@@ -9,4 +9,5 @@ mod numbers;
 mod random;
 mod rig;
 mod schedules;
+mod shared;
 pub(super) mod store;

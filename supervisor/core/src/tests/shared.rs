@@ -13,7 +13,7 @@ use crate::{Config, ConnId, Core, Effect, Input, LocksMark, Now, Question, Remem
 use gob_protocol::queue::{Claimant, LaneName, QueueStatus, QueueTold};
 use gob_protocol::request::{ByLane, LockRelease, QueueFinish, QueueWidth};
 use gob_protocol::{Data, Event, Name, Request, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::string::String;
 use std::vec::Vec;
@@ -156,7 +156,7 @@ impl World {
         let Shared { tokens, holders, desk, .. } = &mut self.shared;
         holders.hear(new, tokens, self.now)?;
         holders.check(&self.core.locks, &self.core.cx.timers, tokens)?;
-        desk.check(&self.core)
+        desk.check(&self.core, &VecDeque::new())
     }
 
     /// The supervisor is killed, or has ended in order, and another one follows.

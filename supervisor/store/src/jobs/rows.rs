@@ -101,6 +101,7 @@ pub(crate) fn lane(row: &Row) -> Option<LaneState> {
             failed: count(6)?,
             cancelled: count(7)?,
         },
+        shared: false,
     };
     Some(LaneState { lane, due: time(row, 8)? })
 }

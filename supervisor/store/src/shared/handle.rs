@@ -2,16 +2,18 @@
 
 use super::address::Address;
 use super::failure::Failure;
+use super::lives::Life;
 use super::news::News;
-use super::thread;
+use super::thread::{self, Asked};
 use gob_protocol::queue::{QueueAsk, QueueTold};
 use gob_protocol::{Name, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Questions that may wait.
 const ROOM: usize = 1_024;
@@ -92,17 +94,33 @@ pub enum NotAsked {
     Full,
 }
 
-/// A message to the thread.
-#[derive(Debug)]
-pub(super) enum Message {
-    Ask { ticket: u64, now: Timestamp, ask: Box<QueueAsk>, deadline: Instant },
-    Finish { until: Instant },
+/// What a thread has left, for the one that follows it in the same supervisor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedState {
+    /// The life by which claims are held, and when it was renewed.
+    #[serde(default)]
+    pub(super) life: Option<Life>,
+    /// Numbers the lives of this supervisor after the first.
+    #[serde(default)]
+    pub(super) lives: u32,
+}
+
+/// The end of a thread.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    /// The database is waited for until then.
+    pub(super) until: Instant,
+    /// No other thread follows: the database hears that this supervisor has gone.
+    pub(super) takes_leave: bool,
 }
 
 /// The part that handle and thread share.
 pub(super) struct Shared {
     state: Mutex<(State, bool)>,
     changed: Condvar,
+    /// What is left at the thread's end.
+    left: Mutex<SharedState>,
+    end: watch::Sender<Option<End>>,
     pub(super) told: Box<dyn Fn(Told) + Send + Sync>,
     pub(super) settings: Settings,
 }
@@ -116,7 +134,14 @@ impl Shared {
         self.lock().0 = state;
     }
 
-    pub(super) fn ends(&self) {
+    pub(super) fn begins(&self) -> (SharedState, watch::Receiver<Option<End>>) {
+        (self.left.lock().unwrap_or_else(PoisonError::into_inner).clone(), self.end.subscribe())
+    }
+
+    pub(super) fn ends(&self, left: Option<SharedState>) {
+        if let Some(left) = left {
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
+        }
         self.lock().1 = true;
         self.changed.notify_all();
     }
@@ -125,18 +150,29 @@ impl Shared {
 /// The shared store, for the thread that supervises.
 pub struct Handle {
     shared: Arc<Shared>,
-    asks: mpsc::Sender<Message>,
+    asks: mpsc::Sender<Asked>,
 }
 
 impl Handle {
-    /// Starts the thread, which connects at once: other machines may have work for this one.
+    /// Starts the thread, which connects at once: other machines may have work for this one. It goes on with what another one has left.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn spawn(settings: Settings, told: impl Fn(Told) + Send + Sync + 'static) -> io::Result<Self> {
+    pub fn spawn(
+        settings: Settings,
+        left: SharedState,
+        told: impl Fn(Told) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let (asks, asked) = mpsc::channel(ROOM);
         let state = Mutex::new((State::Connecting, false));
-        let shared = Arc::new(Shared { state, changed: Condvar::new(), told: Box::new(told), settings });
+        let shared = Arc::new(Shared {
+            state,
+            changed: Condvar::new(),
+            left: Mutex::new(left),
+            end: watch::Sender::new(None),
+            told: Box::new(told),
+            settings,
+        });
         let its = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("gob-shared".to_owned()).stack_size(STACK_BYTES);
         thread.spawn(move || thread::run(&its, asked))?;
@@ -152,7 +188,7 @@ impl Handle {
             return Err(NotAsked::Away(why.clone()));
         }
         let deadline = Instant::now() + self.shared.settings.within;
-        self.asks.try_send(Message::Ask { ticket, now, ask, deadline }).map_err(|_| NotAsked::Full)
+        self.asks.try_send(Asked { ticket, now, ask, deadline }).map_err(|_| NotAsked::Full)
     }
 
     /// Returns the state of the shared store.
@@ -161,12 +197,29 @@ impl Handle {
         Health { state: self.shared.lock().0.clone(), url: self.shared.settings.address.shown() }
     }
 
+    /// Has the thread answer what waits, for a bounded time, and end. The claims are not given up: another thread follows, which goes on
+    /// with [`Self::left`]; or, where `takes_leave`, the database hears that none does.
+    pub fn end(&self, within: Duration, takes_leave: bool) {
+        let end = End { until: Instant::now() + within, takes_leave };
+        self.shared.end.send_replace(Some(end));
+    }
+
+    /// Returns whether the thread has not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.shared.lock().1
+    }
+
+    /// Returns what the thread has left; what it began with, as long as it runs.
+    #[must_use]
+    pub fn left(&self) -> SharedState {
+        self.shared.left.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Answers what waits, takes leave of the database and ends the thread, for a bounded time.
     pub fn finish(&self, within: Duration) {
         let until = Instant::now() + within;
-        if self.asks.try_send(Message::Finish { until }).is_err() {
-            return;
-        }
+        self.end(within, true);
         let mut state = self.shared.lock();
         while !state.1 && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());

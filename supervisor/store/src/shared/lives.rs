@@ -12,6 +12,7 @@ use crate::jobs::{Ask, Stop, any_held, fail_held, list};
 use crate::rows::unsigned;
 use gob_protocol::{Name, Timestamp};
 use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The database's time.
@@ -22,7 +23,7 @@ const STEP: i64 = 200;
 const FORGOTTEN_MS: i64 = 24 * 3_600_000;
 
 /// The life of a supervisor, as the database knows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Life {
     pub(super) instance: String,
     pub(super) machine: String,

@@ -33,5 +33,5 @@ mod thread;
 
 pub use address::Address;
 pub use failure::Failure;
-pub use handle::{Handle, Health, NotAsked, Settings, State, Told};
+pub use handle::{Handle, Health, NotAsked, Settings, SharedState, State, Told};
 pub use news::News;

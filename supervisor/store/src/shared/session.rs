@@ -4,6 +4,7 @@
 //! time has no answer, and ends the session.
 
 use super::failure::Failure;
+use super::handle::End;
 use super::news::CHANNEL;
 use super::schema::STEPS;
 use crate::jobs::sql::{Cell, Row};
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage, Statement};
@@ -43,14 +44,24 @@ pub(super) struct Session<'r> {
     pub(super) news: mpsc::Receiver<String>,
     /// Time limit of each answer.
     within: Duration,
+    /// The end of the thread: no answer is waited for beyond it.
+    end: watch::Receiver<Option<End>>,
 }
 
 impl<'r> Session<'r> {
     /// Connects, and makes the tables where they are missing.
-    pub(super) fn open(runtime: &'r Runtime, config: &Config, within: Duration) -> Result<Self, Failure> {
+    pub(super) fn open(
+        runtime: &'r Runtime,
+        config: &Config,
+        within: Duration,
+        mut end: watch::Receiver<Option<End>>,
+    ) -> Result<Self, Failure> {
         let (post, news) = mpsc::channel(NEWS);
         let client = runtime.block_on(async {
-            let connected = timeout(within.max(Duration::from_secs(5)), config.connect(NoTls)).await;
+            let connected = tokio::select! {
+                connected = timeout(within.max(Duration::from_secs(5)), config.connect(NoTls)) => connected,
+                () = is_over(&mut end) => return Err(unwanted()),
+            };
             let (client, mut connection) = connected.map_err(|_| silent())?.map_err(|e| Failure::of(&e))?;
             tokio::spawn(async move {
                 // It ends with the connection; the next statement finds out.
@@ -63,7 +74,7 @@ impl<'r> Session<'r> {
             });
             Ok::<_, Failure>(client)
         })?;
-        let session = Self { runtime, client, prepared: RefCell::default(), news, within };
+        let session = Self { runtime, client, prepared: RefCell::default(), news, within, end };
         session.set_up()?;
         Ok(session)
     }
@@ -184,8 +195,13 @@ impl<'r> Session<'r> {
     fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
         // The server gives up first, and says so.
         let within = self.within + self.within / 2;
-        let done = self.runtime.block_on(async { timeout(within, work).await });
-        done.map_err(|_| silent())?.map_err(|e| Failure::of(&e))
+        let mut end = self.end.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                done = timeout(within, work) => done.map_err(|_| silent())?.map_err(|e| Failure::of(&e)),
+                () = is_over(&mut end) => Err(unwanted()),
+            }
+        })
     }
 
     /// Returns whether notifications were lost.
@@ -202,6 +218,22 @@ impl<'r> Session<'r> {
 /// Returns the latest version of the tables.
 pub(super) fn known() -> i64 {
     i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+/// Waits until the thread is to end, and has waited for the database long enough.
+async fn is_over(end: &mut watch::Receiver<Option<End>>) {
+    let until = match end.wait_for(Option::is_some).await {
+        Ok(end) => end.map(|end| end.until),
+        Err(_) => None,
+    };
+    match until {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn unwanted() -> Failure {
+    Failure::Away("the supervisor does not wait for the database any more".to_owned())
 }
 
 fn silent() -> Failure {

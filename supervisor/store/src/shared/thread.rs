@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::group;
-use super::handle::{Message, Shared, State, Told};
+use super::handle::{End, Shared, SharedState, State, Told};
 use super::lives::{self, Life};
 use super::news;
 use super::session::Session;
@@ -14,7 +14,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Questions that share a transaction.
 const GROUP: usize = 64;
@@ -25,18 +25,20 @@ const TRIM: Duration = Duration::from_secs(60);
 
 /// The result of a wait.
 enum Turn {
-    Message(Message),
+    Asked(Asked),
     News(String),
     Time,
     Closed,
     End,
 }
 
-struct Asked {
-    ticket: u64,
-    now: Timestamp,
-    ask: Box<QueueAsk>,
-    deadline: Instant,
+/// A question.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) ticket: u64,
+    pub(super) now: Timestamp,
+    pub(super) ask: Box<QueueAsk>,
+    pub(super) deadline: Instant,
 }
 
 struct Worker<'r> {
@@ -50,11 +52,13 @@ struct Worker<'r> {
     again: (Instant, Duration),
     renew_at: Instant,
     trim_at: Instant,
-    finish_by: Option<Instant>,
+    end: watch::Receiver<Option<End>>,
 }
 
 /// Runs until the end of the supervisor.
-pub(super) fn run(shared: &Shared, mut asks: mpsc::Receiver<Message>) {
+pub(super) fn run(shared: &Shared, mut asks: mpsc::Receiver<Asked>) {
+    let (SharedState { life, lives }, end) = shared.begins();
+    let mut left = None;
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let now = Instant::now();
@@ -62,36 +66,35 @@ pub(super) fn run(shared: &Shared, mut asks: mpsc::Receiver<Message>) {
                 shared,
                 runtime: &runtime,
                 session: None,
-                life: None,
-                lives: 0,
+                life,
+                lives,
                 again: (now, AGAIN.0),
                 renew_at: now,
                 trim_at: now + TRIM,
-                finish_by: None,
+                end,
             };
             while worker.turn(&mut asks) {}
+            left = Some(SharedState { life: worker.life.take(), lives: worker.lives });
             drop(worker);
             // A look-up of a name may hang in a thread of the runtime.
             runtime.shutdown_background();
         }
         Err(e) => shared.set(State::Away(format!("cannot make a runtime: {e}"))),
     }
-    shared.ends();
+    shared.ends(left);
 }
 
 impl Worker<'_> {
     /// Does what is due, waits for the next thing and does it; false at the end.
-    fn turn(&mut self, asks: &mut mpsc::Receiver<Message>) -> bool {
-        if self.finish_by.is_some() {
-            self.finish(asks);
+    fn turn(&mut self, asks: &mut mpsc::Receiver<Asked>) -> bool {
+        let end = *self.end.borrow_and_update();
+        if let Some(end) = end {
+            self.finish(end, asks);
             return false;
         }
         self.times(asks);
         match self.wait(asks) {
-            Turn::Message(Message::Ask { ticket, now, ask, deadline }) => {
-                self.answer(Asked { ticket, now, ask, deadline }, asks);
-            }
-            Turn::Message(Message::Finish { until }) => self.finish_by = Some(until),
+            Turn::Asked(asked) => self.answer(asked, asks),
             Turn::News(first) => self.news(first, asks),
             Turn::Closed => {
                 self.goes_away(&Failure::Away("the database closed the connection".to_owned()), asks)
@@ -103,7 +106,7 @@ impl Worker<'_> {
     }
 
     /// Connects, renews, takes back and trims, as each is due.
-    fn times(&mut self, asks: &mut mpsc::Receiver<Message>) {
+    fn times(&mut self, asks: &mut mpsc::Receiver<Asked>) {
         if self.life.as_ref().is_some_and(Life::is_over) {
             let lease = self.shared.settings.lease.as_secs();
             self.is_lost(format!(
@@ -126,7 +129,7 @@ impl Worker<'_> {
         }
     }
 
-    fn judge(&mut self, done: Result<(), Failure>, asks: &mut mpsc::Receiver<Message>) {
+    fn judge(&mut self, done: Result<(), Failure>, asks: &mut mpsc::Receiver<Asked>) {
         match done {
             Ok(()) => {}
             Err(failure) if failure.is_away() || self.life.is_none() => self.goes_away(&failure, asks),
@@ -135,11 +138,11 @@ impl Worker<'_> {
         }
     }
 
-    fn wait(&mut self, asks: &mut mpsc::Receiver<Message>) -> Turn {
+    fn wait(&mut self, asks: &mut mpsc::Receiver<Asked>) -> Turn {
         let mut at = if self.session.is_some() { self.renew_at.min(self.trim_at) } else { self.again.0 };
         // The end of a lease is noticed in time, also while no connection can be made.
         at = at.min(Instant::now() + (self.shared.settings.lease / 16).max(Duration::from_millis(20)));
-        let session = &mut self.session;
+        let (session, end) = (&mut self.session, &mut self.end);
         let news = async {
             match session {
                 Some(session) => session.news.recv().await,
@@ -148,7 +151,9 @@ impl Worker<'_> {
         };
         self.runtime.block_on(async {
             tokio::select! {
-                message = asks.recv() => message.map_or(Turn::End, Turn::Message),
+                asked = asks.recv() => asked.map_or(Turn::End, Turn::Asked),
+                // The next turn is the last.
+                Ok(()) = end.changed() => Turn::Time,
                 news = news => news.map_or(Turn::Closed, Turn::News),
                 () = tokio::time::sleep_until(at.into()) => Turn::Time,
             }
@@ -159,7 +164,7 @@ impl Worker<'_> {
         let settings = &self.shared.settings;
         let config = settings.address.config()?;
         let within = settings.within.min(settings.lease / 4);
-        let session = Session::open(self.runtime, &config, within)?;
+        let session = Session::open(self.runtime, &config, within, self.end.clone())?;
         let is_alive = match &mut self.life {
             Some(life) => life.renew(&session)?,
             None => true,
@@ -225,41 +230,27 @@ impl Worker<'_> {
     }
 
     /// The database is away: all that waits is told so, and another attempt is made later.
-    fn goes_away(&mut self, failure: &Failure, asks: &mut mpsc::Receiver<Message>) {
+    fn goes_away(&mut self, failure: &Failure, asks: &mut mpsc::Receiver<Asked>) {
         self.session = None;
         let why = failure.to_string();
         self.shared.set(State::Away(why.clone()));
         self.again = (Instant::now() + self.again.1, (self.again.1 * 2).min(AGAIN.1));
-        while let Ok(message) = asks.try_recv() {
-            match message {
-                Message::Ask { ticket, .. } => {
-                    (self.shared.told)(Told::Answer { ticket, answer: Err(Failure::Away(why.clone())) });
-                }
-                Message::Finish { until } => self.finish_by = Some(until),
-            }
+        while let Ok(Asked { ticket, .. }) = asks.try_recv() {
+            self.tell(ticket, Err(Failure::Away(why.clone())));
         }
         (self.shared.told)(Told::Away(why));
     }
 
     /// Answers a question, and those that wait behind it.
-    fn answer(&mut self, first: Asked, asks: &mut mpsc::Receiver<Message>) {
+    fn answer(&mut self, first: Asked, asks: &mut mpsc::Receiver<Asked>) {
         let mut group = vec![first];
-        while group.len() < GROUP {
-            match asks.try_recv() {
-                Ok(Message::Ask { ticket, now, ask, deadline }) => {
-                    group.push(Asked { ticket, now, ask, deadline })
-                }
-                Ok(Message::Finish { until }) => {
-                    self.finish_by = Some(until);
-                    break;
-                }
-                Err(_) => break,
-            }
+        while let (true, Ok(next)) = (group.len() < GROUP, asks.try_recv()) {
+            group.push(next);
         }
         self.answer_group(group, asks);
     }
 
-    fn answer_group(&mut self, group: Vec<Asked>, asks: &mut mpsc::Receiver<Message>) {
+    fn answer_group(&mut self, group: Vec<Asked>, asks: &mut mpsc::Receiver<Asked>) {
         let now = Instant::now();
         let (late, group): (Vec<_>, Vec<_>) =
             group.into_iter().partition(|asked| asked.deadline <= now && !asked.ask.only_reads());
@@ -289,7 +280,7 @@ impl Worker<'_> {
         (self.shared.told)(Told::Answer { ticket, answer });
     }
 
-    fn news(&mut self, first: String, asks: &mut mpsc::Receiver<Message>) {
+    fn news(&mut self, first: String, asks: &mut mpsc::Receiver<Asked>) {
         let (Some(session), Some(life)) = (&mut self.session, &self.life) else { return };
         let mut payloads = vec![first];
         while let (true, Ok(more)) = (payloads.len() < GROUP, session.news.try_recv()) {
@@ -302,16 +293,18 @@ impl Worker<'_> {
         }
     }
 
-    fn finish(&mut self, asks: &mut mpsc::Receiver<Message>) {
-        let until = self.finish_by.unwrap_or_else(Instant::now);
-        while let (true, Ok(Message::Ask { ticket, now, ask, deadline })) =
-            (Instant::now() < until, asks.try_recv())
-        {
-            self.answer(Asked { ticket, now, ask, deadline }, asks);
+    fn finish(&mut self, end: End, asks: &mut mpsc::Receiver<Asked>) {
+        while let (true, Ok(asked)) = (Instant::now() < end.until, asks.try_recv()) {
+            self.answer(asked, asks);
         }
-        if let (Some(session), Some(life)) = (&self.session, &self.life) {
+        if let (true, Some(session), Some(life)) = (end.takes_leave, &self.session, &self.life) {
             // It is taken for dead later otherwise.
             life.end(session).unwrap_or_default();
+        }
+        // None may wait for ever.
+        asks.close();
+        while let Ok(Asked { ticket, .. }) = asks.try_recv() {
+            self.tell(ticket, Err(Failure::Away("the supervisor does not wait for the database".to_owned())));
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::log_sieve::Sieve;
 use crate::log_source::Source;
 use crate::log_view::LogView;
+use crate::queue;
 use crate::text::{escape, parse_number};
 use crate::verbs::logs::unreadable;
 use crate::verbs::{Effect, Verb};
@@ -15,7 +16,7 @@ use gob_client::blocking::Client;
 use gob_client::call::{Get, QueueGet};
 use gob_client::logs::{self, Stream};
 use gob_client::protocol::ErrorCode;
-use gob_client::protocol::queue::QueueJob;
+use gob_client::protocol::queue::{QueueJob, is_shared};
 use gob_client::{Dirs, Error, Name};
 use std::path::{Path, PathBuf};
 
@@ -155,8 +156,17 @@ fn nothing(context: &Context, id: &Name, job: Option<&QueueJob>, wanted: Option<
         let cause = format!("its latest is {latest}");
         return Err(Failure::own(ErrorCode::LogUnavailable.as_str(), 1, message).cause(cause));
     }
+    let host = job.and_then(queue::host);
     context.note(&if latest == 0 {
         format!("{id} has not run yet")
+    } else if let (Some(job), Some(host)) = (job, host) {
+        format!(
+            "there is no output of {id} here: attempt {} runs on {}, and its output is there",
+            job.attempt,
+            escape(host)
+        )
+    } else if is_shared(id) {
+        format!("there is no output of {id} here: it ran on another machine, and its output is there")
     } else {
         format!(
             "there is no output of {id} here: a worker outside ran it, and keeps its output itself, or gobctl remove {id} took it away"

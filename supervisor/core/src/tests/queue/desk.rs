@@ -123,10 +123,14 @@ impl Desk {
         Ok(())
     }
 
-    /// The invariants of claims, after each input.
-    pub(in crate::tests) fn check(&self, core: &Core) -> Result<(), String> {
+    /// The invariants of claims, after each input; `others` are questions to another store.
+    pub(in crate::tests) fn check(
+        &self,
+        core: &Core,
+        others: &VecDeque<(u64, Question)>,
+    ) -> Result<(), String> {
         let mut claims = BTreeMap::<_, usize>::new();
-        for (_, question) in &self.asked {
+        for (_, question) in self.asked.iter().chain(others) {
             if let Question::Queue(ask) = question
                 && let QueueAsk::Claim { lane, .. } = &**ask
             {

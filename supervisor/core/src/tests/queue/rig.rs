@@ -3,9 +3,9 @@
 
 use super::super::harness::config;
 use super::desk::Desk;
-use crate::{ConnId, Core, Effect, Input, New, Now, RunKey};
+use crate::{Config, ConnId, Core, Effect, Input, New, NoAnswer, Now, Question, RunKey};
 use gob_config::kind::Kind;
-use gob_protocol::queue::{QueueJob, QueueStatus};
+use gob_protocol::queue::{FIRST_SHARED, QueueAsk, QueueJob, QueueStatus, is_shared};
 use gob_protocol::request::{ByJob, Hello, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat};
 use gob_protocol::{
     Data, ErrorCode, EventKind, Exit, Id, Name, Owner, Receipt, Request, Timestamp, WireError,
@@ -31,6 +31,9 @@ pub(super) struct Process {
 pub(super) struct World {
     pub(super) core: Core,
     pub(super) desk: Desk,
+    /// The database that several machines share, and whether it answers.
+    pub(super) database: Desk,
+    pub(super) is_away: bool,
     pub(super) now: u64,
     pub(super) wake: Option<u64>,
     /// The store answers at once.
@@ -80,10 +83,16 @@ pub(super) fn add(lane_name: &str) -> QueueAdd {
 
 impl World {
     pub(super) fn new() -> Self {
-        let core = Core::new(config(Kind::graph()), Now { mono_ms: 0, wall: Timestamp(0) });
+        Self::with(config(Kind::graph()))
+    }
+
+    pub(super) fn with(config: Config) -> Self {
+        let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
         let mut world = Self {
             core,
             desk: Desk::default(),
+            database: Desk::default(),
+            is_away: false,
             now: 0,
             wake: None,
             is_prompt: true,
@@ -169,7 +178,15 @@ impl World {
         while self.is_prompt && !self.desk.asked.is_empty() {
             self.store_answers()?;
         }
+        while self.is_prompt && !self.is_away && !self.database.asked.is_empty() {
+            self.database_answers()?;
+        }
         Ok(())
+    }
+
+    pub(super) fn database_answers(&mut self) -> Result<(), String> {
+        let now = self.time().wall;
+        self.database.answers(now)?.map_or(Ok(()), |input| self.feed(input))
     }
 
     pub(super) fn store_answers(&mut self) -> Result<(), String> {
@@ -193,10 +210,22 @@ impl World {
                 if let Ok(Data::QueueClaim(data)) = &result
                     && let Some(job) = &data.job
                 {
-                    self.desk.begins(&job.id, job.attempt, self.processes.keys(), false)?;
-                    self.desk.outside.insert(job.id.clone(), (conn, job.attempt));
+                    let desk = if is_shared(&job.id) { &mut self.database } else { &mut self.desk };
+                    desk.begins(&job.id, job.attempt, self.processes.keys(), false)?;
+                    desk.outside.insert(job.id.clone(), (conn, job.attempt));
                 }
                 self.answers.insert(id, result);
+            }
+            Effect::Ask { ticket, question: Question::Shared(mut ask) } => {
+                if self.is_away {
+                    let answer = Err(NoAnswer::Away("it is away".into()));
+                    self.later.push_back(Input::Stored { ticket, answer });
+                    return Ok(());
+                }
+                if let QueueAsk::Add(new) = &mut *ask {
+                    new.id = id(FIRST_SHARED + self.database.store.rows.len() as u64);
+                }
+                self.database.asked.push_back((ticket, Question::Queue(ask)));
             }
             Effect::Ask { ticket, question } => self.desk.asked.push_back((ticket, question)),
             Effect::Spawn(plan) => {
@@ -204,7 +233,8 @@ impl World {
                 let attempt = plan.env.get("GOB_ATTEMPT").and_then(|text| text.parse().ok());
                 ensure!(plan.env.get("GOB_JOB_ID") == Some(job.as_str()), "{job} does not know itself");
                 ensure!(attempt == Some(plan.key.run as u32), "run {} of attempt {attempt:?}", plan.key.run);
-                self.desk.begins(&job, plan.key.run as u32, self.processes.keys(), true)?;
+                let desk = if is_shared(&job) { &mut self.database } else { &mut self.desk };
+                desk.begins(&job, plan.key.run as u32, self.processes.keys(), true)?;
                 self.processes.insert(job, Process { key: plan.key, is_there: false, is_asked: false });
             }
             Effect::Terminate { key, .. } => {
@@ -230,7 +260,7 @@ impl World {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        self.desk.check(&self.core)?;
+        self.desk.check(&self.core, &self.database.asked)?;
         ensure!(self.wake == self.core.cx.timers.earliest(), "wakes at {:?}", self.wake);
         Ok(())
     }

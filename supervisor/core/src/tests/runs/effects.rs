@@ -92,7 +92,7 @@ impl World {
             Effect::FindGraphs(_) | Effect::DeleteGraph { .. } => {}
             Effect::Remember { key } => drop(self.runs.alive(key, "record")?),
             // `feed` answers the first one, and tests of ports and of upgrades the others.
-            Effect::ReadConfig | Effect::BoundHistory { .. } | Effect::Replace => {}
+            Effect::ReadConfig | Effect::Share(_) | Effect::BoundHistory { .. } | Effect::Replace => {}
             Effect::LookForPorts { .. } | Effect::FindPorts { .. } | Effect::TryProgram { .. } => {}
             // Nothing depends on what is recorded or marked; and no client of these tests asks for it.
             Effect::Record(_) | Effect::MarkJobs { .. } => {}

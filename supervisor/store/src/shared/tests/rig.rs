@@ -1,7 +1,7 @@
 //! A server, and machines that use it.
 
 use super::server::Postgres;
-use crate::shared::{Address, Failure, Handle, News, Settings, State, Told};
+use crate::shared::{Address, Failure, Handle, News, Settings, SharedState, State, Told};
 use crate::tests::skip;
 use gob_protocol::queue::{Claim, Claimant, Ending, NewJob, QueueAsk, QueueEnd, QueueTold, Settled};
 use gob_protocol::{LaneName, Name, Owner, QueueJob, Timestamp};
@@ -75,7 +75,8 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(settings: Settings) -> Self {
         let (post, told) = channel();
-        let handle = Handle::spawn(settings, move |message| drop(post.send(message))).unwrap();
+        let handle =
+            Handle::spawn(settings, SharedState::default(), move |message| drop(post.send(message))).unwrap();
         Self { handle, told, tickets: 0 }
     }
 

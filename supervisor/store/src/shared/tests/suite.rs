@@ -42,7 +42,8 @@ fn postgresql_answers_as_the_store_that_the_core_is_tested_with() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let config = server.address().config().unwrap();
     compare(HISTORIES, FIRST_SHARED, || {
-        let session = Session::open(&runtime, &config, Duration::from_secs(5)).unwrap();
+        let (_goes_on, end) = tokio::sync::watch::channel(None);
+        let session = Session::open(&runtime, &config, Duration::from_secs(5), end).unwrap();
         session.simple("SET synchronous_commit = off; TRUNCATE life, lane, lane_count, job, job_env, job_after, schedule, schedule_env").unwrap();
         Database(session)
     });
