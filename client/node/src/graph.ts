@@ -307,7 +307,7 @@ export class Graph extends Emitter<GraphEvents> {
       (data) => {
         if (connection !== this.connection) return;
         this.formerOwner = null;
-        // What came meanwhile was not told.
+        // Changes of this time were not told.
         this.take(this.views === before ? (data as WorkerData).worker : this.view);
       },
       (error: GobError) => {

@@ -81,7 +81,7 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
     if (closing.aborted) onClose();
     const undo = [onAbort(closing, onClose), signal === undefined ? undefined : onAbort(signal, onStop)];
     const claimants = Array.from({ length: Math.ceil(concurrency) }, () => this.run(new Claimant(client, lane, rules)));
-    // What one can't do the others can't.
+    // Where one can't go on, the others can't either.
     const gaveUp = (error: unknown): void => {
       // Told to those, too, who do not look at `done`; once.
       if (!this.stopping.signal.aborted) client.onWarning(`nothing is claimed from the lane ${lane}: ${(error as Error).message}`);

@@ -47,7 +47,7 @@ pub struct Shows {
     pub queue: bool,
 }
 
-/// What a person is to be told of an answer.
+/// Words for a person about an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// A sentence.

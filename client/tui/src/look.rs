@@ -16,7 +16,7 @@ pub enum Colours {
     Many,
 }
 
-/// What a terminal can show.
+/// Abilities of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// Its colours.

@@ -204,7 +204,7 @@ fn the_relay_leads_to_another_machine_by_its_flag_alone() {
         pid(&proxy.env("GOB_HOST", &format!("ssh://{HOST}")).stdin(request).ok()),
         there.here.gobd_pid()
     );
-    // What ssh says is in the line that a program reads.
+    // The words of ssh are in the line that a program reads.
     let mut proxy = there.here.ctl(["--host", &format!("ssh://nobody@{HOST}"), "proxy"]);
     let refused = proxy.stdin(request).fails(7);
     let told: Value = serde_json::from_str(&refused.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! What agents are told of names, directories and variables that they get wrong, and of workers that become theirs.
+//! Words for agents about names, directories and variables that they get wrong, and of workers that become theirs.
 
 use crate::mcp::session::Session;
 use gob_tests::Gob;

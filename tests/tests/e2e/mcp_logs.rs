@@ -1,4 +1,4 @@
-//! What agents are told of logs that are out of the ordinary: of workers that never stop writing, on a full disk, of jobs that the
+//! Words for agents about logs that are out of the ordinary: of workers that never stop writing, on a full disk, of jobs that the
 //! supervisor has forgotten, with lines that are cut.
 
 use crate::mcp::session::Session;

@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What systemctl and loginctl say without a user's bus, as in a container.
+/// The error of systemctl and loginctl without a user's bus, as in a container.
 const NO_BUS: &str = "echo 'Failed to connect to bus: No medium found' >&2; exit 1";
 
 /// A user's machine with stand-ins for systemd's programs.
@@ -212,7 +212,7 @@ fn without_systemd_the_desktop_starts_it() {
     let text = fs::read_to_string(&file).unwrap();
     let exec = text.lines().find_map(|line| line.strip_prefix("Exec=")).unwrap();
     assert!(exec.ends_with(&format!(" {} daemon start", machine.gob.bin("gobctl").display())), "{text}");
-    // What the file says is a command.
+    // The content of the file is a command.
     assert!(
         Command::new("/bin/sh")
             .args(["-c", exec])

@@ -182,7 +182,7 @@ fn a_store_that_another_process_has_locked_is_complete_afterwards() {
     supervises(&gob, "a");
     let line = told_by_status(&gob, "locked: ");
     assert!(line.contains("is locked by another process"), "{line}");
-    // What is in the file is still told.
+    // The content of the file is still told.
     assert_eq!(runs(&gob, "t"), 2);
     assert!(wait::until(DEADLINE, || locked.elapsed() > PATIENCE + Duration::from_secs(1)));
     supervises(&gob, "b");

@@ -72,7 +72,7 @@ fn workers_clients_and_everything_that_is_under_way_go_on() {
     let before = gob.status();
     let [g, count] = ["g", "counter"].map(|name| pid_of(&mut conn, name));
     let started = process::start_time(g);
-    // What is told so far.
+    // The events so far.
     let seq = gob.status()["events_seq"].as_u64().unwrap();
 
     install(&gob, "gobd", &of_other_version(&gob, "gobd"));

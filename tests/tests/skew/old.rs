@@ -34,7 +34,7 @@ pub(crate) fn programs() -> PathBuf {
             cargo.args(["-p", package]);
         }
         cargo.current_dir(dir.join("gob-0.1.0"));
-        // What both versions are made with is built already, and shared.
+        // Dependencies of both versions are built already, and shared.
         cargo.env("CARGO_BUILD_BUILD_DIR", target).env("CARGO_TARGET_DIR", dir.join("built"));
         run(&mut cargo);
         File::create(complete).expect("a mark");

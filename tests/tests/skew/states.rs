@@ -37,7 +37,7 @@ fn each_version_goes_on_behind_a_killed_supervisor_of_the_other() {
         assert!(version == OLD || gob.ctl(["runs", "g"]).ok().contains("running"));
         assert_eq!(process::survivors(&[worker], wait::DEADLINE), Vec::<i32>::new());
     }
-    // What 0.1.0 did not know was not lost while it served.
+    // The history, which 0.1.0 does not know, was not lost while it served.
     gob.ctl(["run", "true"]).ok();
     let runs = gob.ctl(["runs", "g"]).ok();
     assert_eq!(runs.lines().count(), 3, "a head, and the runs of two lives of this version: {runs}");

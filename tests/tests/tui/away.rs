@@ -38,7 +38,7 @@ fn a_shut_down_leaves_the_last_state_readable_and_only_a_key_starts_it_again() {
     for shown in ["last known state", "R starts it", "app", "notes", "desktop", "a line of it"] {
         assert!(text.contains(shown), "{shown}\n{text}");
     }
-    // What can't be done says why, and moving and searching go on.
+    // Actions that can't be done say why, and moving and searching go on.
     screen.keys("j");
     screen.wait_for("2 notes");
     screen.keys("ks");

@@ -28,7 +28,7 @@ export function onStop(stop: (deadline: AbortSignal) => unknown, options: StopOp
     const timer = setTimeout(() => {
       late.abort();
       process.stderr.write(`the stop took longer than ${deadlineMs} ms\n`);
-      // What hears of it has one turn.
+      // Listeners have one turn.
       setImmediate(() => process.exit(1));
     }, deadlineMs);
     void run(stop, late.signal).then((code) => {

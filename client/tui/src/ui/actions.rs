@@ -1,4 +1,4 @@
-//! What keys and clicks do about the selected worker.
+//! Keys and clicks that do something about the selected worker.
 
 use super::dialog::Dialog;
 use super::{Intent, Scene, Ui};

@@ -52,7 +52,7 @@ impl Ui {
             return false;
         }
         if refused.is_some() {
-            // What needs it is not started.
+            // Jobs that need it are not started.
             self.start.later.clear();
         } else if self.start.open.is_empty() {
             self.next_wave();

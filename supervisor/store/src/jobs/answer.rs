@@ -1,4 +1,4 @@
-//! Which question is answered where.
+//! From each question to the part that answers it.
 
 use super::sql::{Sql, SqlError, Tables};
 use super::{add, claim, lanes, list, recover, schedules, settle};

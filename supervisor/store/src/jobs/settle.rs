@@ -23,7 +23,7 @@ pub(crate) struct Held {
     max_attempts: i64,
 }
 
-/// What followed for other jobs.
+/// Consequences for other jobs.
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
     /// Lanes in which something may be claimed.

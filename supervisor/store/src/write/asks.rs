@@ -40,7 +40,7 @@ impl Worker<'_> {
         let answers = answer(&mut db.connection, &instance, &group).map_err(|e| StoreError::of(&path, e))?;
         let standpoint = db.standpoint();
         if standpoint != Standpoint::InPlace {
-            // What a deleted file has of the queue is carried over to the next one, with these answers.
+            // A deleted file's part of the queue is carried over to the next one, with these answers.
             self.open()?;
             if standpoint == Standpoint::Replaced {
                 return Ok(());

@@ -23,7 +23,7 @@ enum Said {
     End(usize),
 }
 
-/// What is proven, and how long.
+/// The proof, and its length.
 pub(crate) struct Options {
     named: bool,
     clients: usize,

@@ -18,7 +18,7 @@ impl Numbers {
     }
 }
 
-/// What the answers said of a job, as somebody who only hears them knows it.
+/// A job as it is known to somebody who only hears the answers.
 #[derive(Debug, Default)]
 struct Heard {
     attempt: u32,

@@ -1,4 +1,4 @@
-//! What is on the disk, and what is answered when it can't be.
+//! Data on the disk, and answers when it can't be there.
 
 use super::*;
 use std::fs;

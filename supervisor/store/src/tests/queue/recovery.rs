@@ -1,4 +1,4 @@
-//! What the next life of a supervisor finds.
+//! The queue as the next life of a supervisor finds it.
 
 use super::*;
 use std::fs;
@@ -55,7 +55,7 @@ fn claims_of_an_earlier_life_go_back_when_that_is_asked_for() {
         exit: None,
     };
     assert_eq!(rig.settled(QueueAsk::Finish(Box::new(finish))).job.status, QueueStatus::Completed);
-    // What an earlier process still worked on is asked for again.
+    // Jobs on which an earlier process still worked are asked for again.
     assert_eq!(recover(&mut rig, &[]).1, 1);
     assert_eq!(rig.status(3), QueueStatus::Pending);
     rig.finish();
