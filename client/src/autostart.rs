@@ -6,6 +6,7 @@
 
 mod keeper;
 mod lock;
+mod unit;
 mod watch;
 
 use crate::blocking::socket::{NoConnection, connect};
@@ -101,6 +102,7 @@ impl Reach<'_> {
         };
         let (begun, deadline) = (Instant::now(), after(CONNECT_MS));
         let (mut changes, mut pause) = (None, SHORTEST_PAUSE);
+        let mut has_unit = unit::is_enabled_for(self.dirs);
         loop {
             if let Some(reached) = self.try_connect(deadline)? {
                 drop(lock);
@@ -108,6 +110,14 @@ impl Reach<'_> {
             }
             if Instant::now() >= deadline {
                 return Err(silent(self.dirs, begun.elapsed()));
+            }
+            if std::mem::take(&mut has_unit) {
+                match unit::start(deadline) {
+                    Ok(()) => continue,
+                    Err(said) => {
+                        (self.notify)(&format!("its unit does not start, and it is started without: {said}"))
+                    }
+                }
             }
             match keeper::start(self.dirs, deadline)? {
                 keeper::Outcome::Ready => {}

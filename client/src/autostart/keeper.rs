@@ -62,7 +62,7 @@ pub(super) fn start(dirs: &Dirs, deadline: Instant) -> Result<Outcome, Error> {
 }
 
 /// The reading end does not block; the writing end is the keeper's and stays blocking.
-fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
+pub(super) fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((reader, writer))
@@ -83,7 +83,7 @@ fn environment(command: &mut Command, dirs: &Dirs) {
 }
 
 /// Reads the pipe up to its end or to `R`; `None` at the deadline.
-fn read_pipe(pipe: &mut File, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_pipe(pipe: &mut File, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
     let mut said = Vec::new();
     loop {
         let read = pipe.by_ref().take(MAX_SAID).read_to_end(&mut said);

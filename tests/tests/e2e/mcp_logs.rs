@@ -21,10 +21,11 @@ fn a_worker_that_never_stops_writing_is_answered_of() {
     assert!(told.data["silent_ms"].as_u64().unwrap() < 1_000, "{}", told.text);
     assert!(told.text.contains("\nflood\n"), "{}", told.text);
     assert!(agent.ok("wait", json!({"name": "flood", "timeout_ms": 100})).text.contains("\nflood\n"));
-    for arguments in [json!({"name": "flood"}), json!({"name": "flood", "since": "20ms", "tail": 3})] {
-        let text = agent.ok("logs", arguments).text;
-        assert!(text.starts_with("run 1 of flood: ") && ends(&text), "{text}");
-    }
+    let text = agent.ok("logs", json!({"name": "flood"})).text;
+    assert!(text.starts_with("run 1 of flood: ") && ends(&text), "{text}");
+    // On a busy machine it may have written nothing in that time.
+    let text = agent.ok("logs", json!({"name": "flood", "since": "20ms", "tail": 3})).text;
+    assert!(text.starts_with("run 1 of flood: no line matches") || ends(&text), "{text}");
     let read = agent.request("resources/read", json!({"uri": "gob://workers/flood/log"}));
     assert!(read["result"]["contents"][0]["text"].as_str().is_some_and(ends), "{read}");
     let told = gob.ctl(["logs", "-n", "2", "flood"]).ok();

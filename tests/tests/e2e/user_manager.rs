@@ -166,7 +166,22 @@ fn the_unit_starts_reloads_comes_back_upgrades_and_stops() {
         ("inactive", "success")
     );
     assert_eq!(process::survivors(&[worker, keeper], DEADLINE), Vec::<i32>::new());
-    machine.systemctl(["start", "gobd.service"]);
+    // A client that needs the supervisor has the manager start it, more often than the manager would by itself.
+    for _ in 0..6 {
+        machine.ctl(["daemon", "restart"]).ok();
+    }
+    machine.ctl(["start", "g"]).ok();
+    assert_eq!(machine.shows("ActiveState"), "active");
+    assert!(machine.ctl(["doctor"]).run().stdout.contains("gobd.service is enabled\n"));
+    // One with other directories is none of the unit.
+    let mut other = machine.ctl(["status", "--json"]);
+    other.env("GOB_RUNTIME_DIR", machine.gob.dir().join("other").to_str().unwrap());
+    other.env("GOB_STATE_DIR", machine.gob.dir().join("other-state").to_str().unwrap());
+    assert_ne!(other.json()["pid"], machine.gob.gobd_pid());
+    let mut end = machine.ctl(["shutdown"]);
+    end.env("GOB_RUNTIME_DIR", machine.gob.dir().join("other").to_str().unwrap());
+    end.env("GOB_STATE_DIR", machine.gob.dir().join("other-state").to_str().unwrap());
+    end.ok();
     machine.ctl(["daemon", "stop"]).ok();
     assert!(wait::until(DEADLINE, || machine.shows("ActiveState") == "inactive"), "it is not started again");
     assert_eq!(machine.shows("Result"), "success");

@@ -94,13 +94,7 @@ fn judge(unit: &Unit, keeper: Option<&Path>, outside: Option<i32>) -> Check {
     match outside {
         Some(pid) => {
             let found = format!("{shown} is enabled, and the supervisor (pid {pid}) was not started by it");
-            warn(
-                WHAT,
-                found,
-                format!(
-                    "when nobody needs the workers: gobctl daemon stop && systemctl --user start {SERVICE}"
-                ),
-            )
+            warn(WHAT, found, super::supervisor::RESTART)
         }
         None => ok(WHAT, format!("{shown} is enabled")),
     }
