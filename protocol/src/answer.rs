@@ -19,8 +19,8 @@ pub use queue::{
     ScheduleListData, ScheduleRemoveData,
 };
 pub use supervisor::{
-    HelloData, NukeData, PingData, Program, ReloadData, ServerDirs, ServerInfo, ShutdownData, SubscribeData,
-    UpgradeData,
+    HelloData, KeeperUpgrade, NukeData, PingData, Program, ReloadData, ServerDirs, ServerInfo, ShutdownData,
+    SubscribeData, UpgradeData,
 };
 pub use worker::{
     CreateData, ListData, Outcome, PortsData, RemovedData, StartData, StopData, WorkerData, WorkerPort,

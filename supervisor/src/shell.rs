@@ -37,6 +37,7 @@ use gob_core::{
     Answered, ConnId, Core, Effect, Input, LocksMark, Miss, Missed, Now, Question, RunKey, Surroundings,
     Target,
 };
+use gob_protocol::answer::KeeperUpgrade;
 use gob_protocol::handshake::Handshake;
 use gob_protocol::{Data, Status, Survivor};
 use reaping::Pace;
@@ -66,6 +67,8 @@ pub(crate) enum Done {
     Tried(Result<Candidate, String>),
     /// The shared database of this number says something.
     Shared(u64, gob_store::shared::Told),
+    /// The keeper goes on with the program that belongs to this one, or does not.
+    Keeper(KeeperUpgrade),
     /// The core receives this.
     Input(Box<Input>),
 }
@@ -274,6 +277,7 @@ impl Shell {
             Effect::WakeAt(at) => self.wake_at(at),
             Effect::TryProgram { exe } => self.open_program(exe),
             Effect::Replace => self.be_replaced(),
+            Effect::BringKeeper => self.bring_keeper(),
             Effect::Exit { nuke, keeps_queue } => {
                 self.exit = Some(nuke);
                 self.keeps_queue = keeps_queue;

@@ -6,11 +6,13 @@
 //! | the new program is tried as a child, on a copy of the state, while clients are served | `trial` |
 //! | nothing is accepted or read any more; all threads come to rest | `rest` |
 //! | the state is written and sealed, tried once more, and handed over by execveat(2) | `replace`, `state`, `named` |
-//! | the new program takes it over, and answers the request that it carries | `resume` |
+//! | the new program takes it over | `resume` |
+//! | the keeper is asked to go on with its new program; then the request is answered that the state carries | `keeper` |
 //!
 //! Until execveat has succeeded nothing is given away: whatever fails is answered `upgrade-failed`, and this program goes on.
 
 mod fault;
+mod keeper;
 mod named;
 mod replace;
 mod rest;
@@ -18,6 +20,7 @@ mod resume;
 mod state;
 mod trial;
 
+pub(crate) use keeper::bring_keeper;
 pub(crate) use named::{Bytes, Fd, Inherited, Missing, Named};
 pub(crate) use rest::Pause;
 pub(crate) use resume::{Left, take, take_over};

@@ -13,6 +13,14 @@ pub fn find(name: &str) -> Result<PathBuf, Vec<PathBuf>> {
     find_in(name, &places(exe.as_deref(), |name| std::env::var_os(name)))
 }
 
+/// As [`find`], for the one that belongs to another program of gob.
+///
+/// # Errors
+/// The directories that were searched.
+pub fn find_beside(exe: &Path, name: &str) -> Result<PathBuf, Vec<PathBuf>> {
+    find_in(name, &places(Some(exe), |name| std::env::var_os(name)))
+}
+
 /// Returns the directories that are searched for gob's programs before PATH.
 #[must_use]
 pub fn own_places() -> Vec<PathBuf> {

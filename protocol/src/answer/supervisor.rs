@@ -108,6 +108,22 @@ pub struct UpgradeData {
     pub from: Program,
     /// The program that runs from now on.
     pub to: Program,
+    /// What became of the keeper; absent where the new program says nothing about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<KeeperUpgrade>,
+}
+
+/// What became of the keeper in an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KeeperUpgrade {
+    /// Its pid, which stays.
+    pub pid: i32,
+    /// It goes on with the program that lies beside the supervisor's, which is another one than before.
+    pub upgraded: bool,
+    /// Why it goes on with its own program, although another one lies there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// Data of `reload`.

@@ -65,7 +65,8 @@ impl Core {
             self.search(search);
         }
         ports::resume(&self.workers, &self.underway, &mut self.cx);
-        self.underway.owed().into_iter().chain(self.locks.owed()).for_each(|effect| self.cx.push(effect));
+        let owed = self.underway.owed().into_iter().chain(self.locks.owed()).chain(self.upgrade.owed());
+        owed.for_each(|effect| self.cx.push(effect));
         self.cx.timers.woken();
         if let Some(wake) = self.cx.timers.changed_wake() {
             self.cx.push(Effect::WakeAt(wake));
@@ -122,6 +123,7 @@ impl Core {
             Input::ProgramTried(tried) => self.upgrade.tried(tried, &mut self.cx),
             Input::NotReplaced(why) => self.upgrade.failed(&why, &mut self.cx),
             Input::Upgraded(to) => self.upgrade.done(to, &mut self.cx),
+            Input::KeeperBrought(keeper) => self.upgrade.keeper(keeper, &mut self.cx),
             Input::Terminate => self.terminate(),
             input @ (Input::OrphanEnded { .. }
             | Input::Notified { .. }
@@ -229,6 +231,7 @@ impl Core {
         self.cx.news.forget(conn);
         self.cx.leaving.forget(conn);
         self.reloads.forget(conn);
+        self.upgrade.forget(conn);
         self.underway.forget(conn);
         queue::disconnected(self, conn);
         for name in &involved {

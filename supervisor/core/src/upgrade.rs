@@ -12,7 +12,7 @@ use crate::workers::Workers;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::answer::{Program, UpgradeData};
+use gob_protocol::answer::{KeeperUpgrade, Program, UpgradeData};
 use gob_protocol::request::Upgrade;
 use gob_protocol::{Actor, Data, EventKind, Id, Name, Owner, WireError};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,12 @@ struct Asked {
     actor: Actor,
     /// The program that asks to be replaced, once the new one was tried.
     from: Option<Program>,
+    /// The program that took over, while the keeper is brought along.
+    #[serde(default)]
+    to: Option<Program>,
+    /// The one who asked has left.
+    #[serde(default)]
+    is_alone: bool,
 }
 
 impl Upgrading {
@@ -37,7 +43,7 @@ impl Upgrading {
             return cx.answer(caller, Err(refused));
         }
         let (conn, id, actor) = (caller.conn, caller.id.clone(), caller.actor());
-        self.0 = Some(Asked { conn, id, actor, from: None });
+        self.0 = Some(Asked { conn, id, actor, from: None, to: None, is_alone: false });
         cx.push(Effect::TryProgram { exe });
     }
 
@@ -63,18 +69,45 @@ impl Upgrading {
         self.end(Err(refusals::upgrade_failed(why)), cx);
     }
 
-    /// This is the new program.
+    /// This is the new program. The keeper is to have the one that belongs to it, before the request is answered.
     pub(crate) fn done(&mut self, to: Program, cx: &mut Cx) {
         cx.setup.server.version.clone_from(&to.version);
-        let asked = self.0.as_ref();
-        let actor = asked.map_or(Actor::Supervisor, |asked| asked.actor.clone());
-        let from = asked.and_then(|asked| asked.from.clone()).unwrap_or_else(|| to.clone());
+        let actor = self.0.as_ref().map_or(Actor::Supervisor, |asked| asked.actor.clone());
         cx.publish(EventKind::SupervisorUpgraded, actor, None);
-        self.end(Ok(Data::Upgrade(Box::new(UpgradeData { from, to }))), cx);
+        if let Some(asked) = &mut self.0 {
+            asked.to = Some(to);
+        }
+        self.owed().into_iter().for_each(|effect| cx.push(effect));
+    }
+
+    /// Returns what is still to be done after an upgrade.
+    pub(crate) fn owed(&self) -> Option<Effect> {
+        self.0.as_ref().filter(|asked| asked.to.is_some()).map(|_| Effect::BringKeeper)
+    }
+
+    /// The keeper goes on with the program that belongs to this one, or with its own.
+    pub(crate) fn keeper(&mut self, keeper: KeeperUpgrade, cx: &mut Cx) {
+        if let Some(Asked { from, to: Some(to), .. }) = &self.0 {
+            let (from, to) = (from.as_ref().unwrap_or(to).clone(), to.clone());
+            self.end(Ok(Data::Upgrade(Box::new(UpgradeData { from, to, keeper: Some(keeper) }))), cx);
+        }
+    }
+
+    /// A client leaves.
+    pub(crate) fn forget(&mut self, conn: ConnId) {
+        if let Some(asked) = self.0.as_mut().filter(|asked| asked.conn == conn) {
+            asked.is_alone = true;
+        }
+    }
+
+    /// Returns the request that is under way.
+    #[cfg(test)]
+    pub(crate) fn asked_by(&self) -> Option<(ConnId, Option<Id>)> {
+        self.0.as_ref().filter(|asked| !asked.is_alone).map(|asked| (asked.conn, asked.id.clone()))
     }
 
     fn end(&mut self, answer: Result<Data, Box<WireError>>, cx: &mut Cx) {
-        if let Some(Asked { conn, id, .. }) = self.0.take() {
+        if let Some(Asked { conn, id, is_alone: false, .. }) = self.0.take() {
             cx.reply(conn, id, answer);
         }
     }

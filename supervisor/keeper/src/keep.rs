@@ -1,14 +1,15 @@
 //! The keeper's life: starts the supervisor, waits, cleans up after it, starts it again.
 //!
 //! Owns the one child and the count of its deaths. Sleeps in `sigwaitinfo` until a signal comes. Between two
-//! restarts it pauses, for longer each time.
+//! restarts it pauses, for longer each time. Another program may take its place meanwhile (`successor`).
 
 use crate::error::Error;
 use crate::locks::Locks;
 use crate::paths::Paths;
 use crate::ready::Ready;
+use crate::successor::Trial;
 use crate::sys::{self, Ended, Notice, Reaped};
-use crate::{log, program, sweep};
+use crate::{How, log, program, sweep};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::VecDeque;
@@ -30,78 +31,140 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The supervisor's exit code for "starting me again would end the same way" (EX_CONFIG of sysexits.h).
 const DO_NOT_RESTART: u8 = 78;
 
-/// Runs the supervisor until it ends for good.
-pub(crate) fn keep(
-    paths: Paths,
-    mut locks: Locks,
-    ready: &mut Option<Ready>,
-    listener: Option<&UnixListener>,
-) -> Result<ExitCode, Error> {
-    if sys::reap_any() != Reaped::NoneLeft {
-        return Err(Error::HasChildren);
+/// A keeper, and the supervisor that it keeps.
+pub(crate) struct Keeper<'a> {
+    pub(crate) paths: Paths,
+    pub(crate) locks: Locks,
+    pub(crate) how: How,
+    /// A service manager's socket.
+    pub(crate) listener: Option<&'a UnixListener>,
+    pub(crate) supervisor: Pid,
+    pub(crate) restarts: Restarts,
+    /// The end was requested.
+    pub(crate) stopping: bool,
+    /// The program that is tried, perhaps to take this one's place.
+    pub(crate) trial: Option<Trial>,
+}
+
+impl<'a> Keeper<'a> {
+    /// Starts the supervisor.
+    pub(crate) fn begin(
+        paths: Paths,
+        locks: Locks,
+        how: How,
+        ready: &mut Option<Ready>,
+        listener: Option<&'a UnixListener>,
+    ) -> Result<Self, Error> {
+        if sys::reap_any() != Reaped::NoneLeft {
+            return Err(Error::HasChildren);
+        }
+        nix::sys::prctl::set_child_subreaper(true)
+            .map_err(|e| Error::Process { operation: "become a child subreaper", source: e.into() })?;
+        let supervisor = program::start(&paths, &locks, ready.as_ref(), listener)?;
+        drop(ready.take());
+        Ok(Self::of(supervisor, paths, locks, how, listener))
     }
-    nix::sys::prctl::set_child_subreaper(true)
-        .map_err(|e| Error::Process { operation: "become a child subreaper", source: e.into() })?;
-    let mut restarts = Restarts::default();
-    let mut stopping = false;
-    let mut supervisor = program::start(&paths, &locks, ready.as_ref(), listener)?;
-    drop(ready.take());
-    loop {
-        let ended = wait_for(supervisor, &mut stopping);
-        // Also after an orderly end: processes that the supervisor could not attribute are the keeper's now.
-        let swept = sweep::sweep();
-        if ended == Ended::Code(0) {
-            if swept != sweep::Swept::default() {
-                log::event(&format!("the supervisor (pid {supervisor}) ended in order; {swept}"));
+
+    /// Keeps a supervisor that runs.
+    pub(crate) fn of(
+        supervisor: Pid,
+        paths: Paths,
+        locks: Locks,
+        how: How,
+        listener: Option<&'a UnixListener>,
+    ) -> Self {
+        let restarts = Restarts::default();
+        Self { paths, locks, how, listener, supervisor, restarts, stopping: false, trial: None }
+    }
+
+    /// Keeps it until it ends for good.
+    pub(crate) fn keep(mut self) -> Result<ExitCode, Error> {
+        loop {
+            let ended = self.wait();
+            // The sweep ends it too.
+            self.trial = None;
+            let supervisor = self.supervisor;
+            // Also after an orderly end: processes that the supervisor could not attribute are the keeper's now.
+            let swept = sweep::sweep();
+            if ended == Ended::Code(0) {
+                if swept != sweep::Swept::default() {
+                    log::event(&format!("the supervisor (pid {supervisor}) ended in order; {swept}"));
+                }
+                return Ok(ExitCode::SUCCESS);
             }
-            return Ok(ExitCode::SUCCESS);
+            log::event(&format!("the supervisor (pid {supervisor}) ended with {ended}; {swept}"));
+            // A stop may have been requested while there was no supervisor to pass it on to.
+            self.stopping |=
+                ended.was_asked_for() || sys::pending_notices().any(|notice| notice == Notice::Stop);
+            if self.stopping || ended == Ended::Code(DO_NOT_RESTART) {
+                return Ok(ExitCode::from(ended.exit_code()));
+            }
+            let pause = self.restarts.count(Instant::now(), ended)?;
+            if is_stopped_within(pause) {
+                log::event("asked to stop while the supervisor was to be started again");
+                return Ok(ExitCode::from(ended.exit_code()));
+            }
+            self.start_again()?;
         }
-        log::event(&format!("the supervisor (pid {supervisor}) ended with {ended}; {swept}"));
-        // A stop may have been requested while there was no supervisor to pass it on to.
-        stopping |= ended.was_asked_for() || sys::pending_notices().any(|notice| notice == Notice::Stop);
-        if stopping || ended == Ended::Code(DO_NOT_RESTART) {
-            return Ok(ExitCode::from(ended.exit_code()));
-        }
-        let pause = restarts.count(Instant::now(), ended)?;
-        if is_stopped_within(pause) {
-            log::event("asked to stop while the supervisor was to be started again");
-            return Ok(ExitCode::from(ended.exit_code()));
-        }
-        locks.renew(&paths)?;
-        if let Err(error) = log::find_again(&paths.dirs.state) {
+    }
+
+    fn start_again(&mut self) -> Result<(), Error> {
+        self.locks.renew(&self.paths)?;
+        if let Err(error) = log::find_again(&self.paths.dirs.state) {
             // A missing log must not cost the supervisor: the descriptor that is still open has to do.
             log::event(&format!("{error}; going on without it"));
         }
-        supervisor = program::start(&paths, &locks, None, listener)?;
-        log::event(&format!("started the supervisor again (pid {supervisor})"));
+        self.supervisor = program::start(&self.paths, &self.locks, None, self.listener)?;
+        log::event(&format!("started the supervisor again (pid {})", self.supervisor));
+        Ok(())
     }
-}
 
-/// Waits for the end of the supervisor and passes signals on to it meanwhile.
-fn wait_for(supervisor: Pid, stopping: &mut bool) -> Ended {
-    loop {
-        // The supervisor was not reaped yet, so its number is its own.
-        match sys::wait_for_notice() {
-            Notice::Stop => {
-                *stopping = true;
-                kill(supervisor, Signal::SIGTERM).unwrap_or_default();
-            }
-            Notice::Reload => kill(supervisor, Signal::SIGHUP).unwrap_or_default(),
-            Notice::Child => {
-                let mut strays = false;
-                while let Reaped::Child(pid, ended) = sys::reap_any() {
-                    if pid == supervisor {
+    /// Waits for the end of the supervisor and passes signals on to it meanwhile.
+    fn wait(&mut self) -> Ended {
+        loop {
+            let left = self.trial.as_ref().and_then(Trial::left);
+            let notice = left.map_or_else(|| Some(sys::wait_for_notice()), sys::wait_for_notice_within);
+            // The supervisor was not reaped yet, so its number is its own.
+            match notice {
+                Some(Notice::Stop) => {
+                    self.stopping = true;
+                    kill(self.supervisor, Signal::SIGTERM).unwrap_or_default();
+                }
+                Some(Notice::Reload) => kill(self.supervisor, Signal::SIGHUP).unwrap_or_default(),
+                Some(Notice::Upgrade { by, told }) if by == self.supervisor => self.is_asked(told),
+                Some(Notice::Upgrade { .. }) => {}
+                Some(Notice::Child) => {
+                    if let Some(ended) = self.reap() {
                         return ended;
                     }
-                    strays = true;
                 }
-                // The supervisor adopts its own orphans. A process that ends here outlived an earlier sweep,
-                // and may have left children of its own.
-                if strays {
-                    sweep::kill_children(Some(supervisor));
-                }
+                None => self.trial.iter_mut().for_each(Trial::end_late),
             }
         }
+    }
+
+    /// Reaps all children that have ended. Returns the end of the supervisor, if it is among them.
+    fn reap(&mut self) -> Option<Ended> {
+        let (mut strays, mut tried) = (false, None);
+        while let Reaped::Child(pid, ended) = sys::reap_any() {
+            if pid == self.supervisor {
+                return Some(ended);
+            }
+            match self.trial.take_if(|trial| trial.pid == pid) {
+                Some(trial) => tried = Some((trial, ended)),
+                None => strays = true,
+            }
+        }
+        // The supervisor adopts its own orphans. A process that ends here outlived an earlier sweep, and may have left children of
+        // its own.
+        if strays {
+            let trial = self.trial.as_ref().map(|trial| trial.pid);
+            sweep::kill_children(&[Some(self.supervisor), trial]);
+        }
+        if let Some((trial, ended)) = tried {
+            self.is_tried(trial, ended);
+        }
+        None
     }
 }
 
@@ -118,19 +181,29 @@ fn is_stopped_within(pause: Duration) -> bool {
             Some(Notice::Stop) => return true,
             Some(Notice::Child) => {
                 while let Reaped::Child(..) = sys::reap_any() {}
-                sweep::kill_children(None);
+                sweep::kill_children(&[]);
             }
-            // The next supervisor reads the configuration anyway.
-            Some(Notice::Reload) | None => {}
+            // The next supervisor reads the configuration anyway, and the one that asked is gone.
+            Some(Notice::Reload | Notice::Upgrade { .. }) | None => {}
         }
     }
 }
 
 /// The times of the last [`MAX_RESTARTS`] restarts.
 #[derive(Debug, Default)]
-struct Restarts(VecDeque<Instant>);
+pub(crate) struct Restarts(VecDeque<Instant>);
 
 impl Restarts {
+    /// Returns them, oldest first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Instant> {
+        self.0.iter()
+    }
+
+    /// Counts restarts of another program of this keeper.
+    pub(crate) fn extend(&mut self, earlier: impl Iterator<Item = Instant>) {
+        self.0.extend(earlier);
+    }
+
     /// Counts one more restart, unless there are too many, and returns the pause before it.
     fn count(&mut self, now: Instant, last: Ended) -> Result<Duration, Error> {
         while self.0.front().is_some_and(|then| now.duration_since(*then) >= WINDOW) {

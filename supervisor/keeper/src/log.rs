@@ -49,6 +49,11 @@ pub(crate) fn to_file(state: &Path) -> Result<File, Error> {
     file.map_err(|source| Error::Path { operation: "write the log", path, source })
 }
 
+/// Standard error is `gobd.log`, opened by another program of this process.
+pub(crate) fn is_ours() {
+    IS_OURS.store(true, Ordering::Relaxed);
+}
+
 /// Begins a new log, for this process and for the next supervisor, where the old one was deleted.
 pub(crate) fn find_again(state: &Path) -> Result<(), Error> {
     let own = fstat(io::stderr()).map(|own| (own.st_dev, own.st_ino));

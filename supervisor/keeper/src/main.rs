@@ -3,9 +3,10 @@
 //! It takes the two locks that decide which supervisor lives, is a child subreaper, starts gobd, and when
 //! gobd dies it kills every process that gobd left behind and starts gobd again. It owns the locks and the
 //! life of one child, nothing else: no socket, no configuration, no thread, and no time but the pause before
-//! a restart. It is this small so that there is next to nothing in it that could fail.
+//! a restart and the limit of a trial. It is this small so that there is next to nothing in it that could fail.
 //!
 //! The way through: arguments → paths → let go of the caller → directories → locks → keep.
+//! Another program of the keeper goes on with what this one has, in the same process (`successor`).
 //! A service manager may be the caller; its socket goes on to gobd (`activation`), and so does its wish to be told (`paths`).
 
 #[cfg(not(target_os = "linux"))]
@@ -15,6 +16,8 @@ mod activation;
 mod args;
 mod attributes;
 mod error;
+mod fault;
+mod handed;
 mod keep;
 mod living;
 mod locks;
@@ -23,12 +26,14 @@ mod paths;
 mod program;
 mod ready;
 mod shed;
+mod successor;
 mod sweep;
 mod sys;
 
 use args::Args;
 use error::Error;
 use gob_host::dirs::own_state;
+use keep::Keeper;
 use locks::Locks;
 use paths::Paths;
 use ready::Ready;
@@ -52,7 +57,11 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    let args = match Args::parse(std::env::args_os().skip(1)) {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(code) = successor::begin(&words) {
+        return code;
+    }
+    let args = match Args::parse(words.into_iter()) {
         Ok(args) => args,
         Err(error) => {
             log::plain(&format!("error: {error}\nhint: gob-keeper --help"));
@@ -137,7 +146,7 @@ fn run(
     if logs {
         log::cap(&paths.dirs.state)?;
     }
-    keep::keep(paths, locks, ready, listener.as_ref())
+    Keeper::begin(paths, locks, How { detached, logs }, ready, listener.as_ref())?.keep()
 }
 
 /// Tells whether a supervisor could start here: a socket unit takes the place of any other socket.

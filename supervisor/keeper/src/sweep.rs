@@ -42,7 +42,7 @@ pub(crate) fn sweep() -> Swept {
                 Reaped::NoneEnded => break,
             }
         }
-        let Signalled { sent, denied } = kill_children(None);
+        let Signalled { sent, denied } = kill_children(&[]);
         swept.denied = denied;
         // Children that may not be signalled are not waited for; a zombie is reaped before the next round.
         hopeless = if sent == 0 && denied.is_some() { hopeless + 1 } else { 0 };
@@ -53,7 +53,7 @@ pub(crate) fn sweep() -> Swept {
     }
 }
 
-/// Sends SIGKILL to every child but one.
-pub(crate) fn kill_children(but: Option<Pid>) -> Signalled {
-    children::signal(Signal::SIGKILL, |pid| but != Some(Pid::from_raw(pid)))
+/// Sends SIGKILL to every child but these.
+pub(crate) fn kill_children(but: &[Option<Pid>]) -> Signalled {
+    children::signal(Signal::SIGKILL, |pid| !but.contains(&Some(Pid::from_raw(pid))))
 }

@@ -62,7 +62,17 @@ pub(crate) enum Notice {
     Stop,
     /// SIGHUP.
     Reload,
+    /// SIGURG of a process that names a descriptor of its own with it.
+    Upgrade {
+        /// The process.
+        by: Pid,
+        /// The descriptor.
+        told: RawFd,
+    },
 }
+
+/// The signals that the keeper waits for. SIGURG harms no keeper that knows nothing of it: by default it is ignored.
+const AWAITED: [c_int; 5] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGURG];
 
 /// Takes ownership of a descriptor that was named on the command line.
 pub(crate) fn take_fd(number: RawFd) -> io::Result<OwnedFd> {
@@ -93,15 +103,25 @@ pub(crate) fn fork_away() -> io::Result<bool> {
 pub(crate) fn reset_signals() -> io::Result<()> {
     for signal in 1..=libc::SIGRTMAX() {
         let to = if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
-        // SAFETY: no handler is installed. KILL, STOP and the C library's own signals are refused with EINVAL.
+        // SAFETY: no handler is installed yet. KILL, STOP and the C library's own signals are refused with EINVAL.
         unsafe { libc::signal(signal, to) };
     }
-    let set = signal_set(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
+    show_that_upgrades_are_known();
+    let set = signal_set(&AWAITED);
     // SAFETY: the set is initialised, and the old one is not requested.
     if unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) } == -1 {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Installs a handler for SIGURG, by which the supervisor knows a keeper that waits for it (proc(5), `SigCgt` of `status`). It never runs:
+/// the signal is blocked.
+pub(crate) fn show_that_upgrades_are_known() {
+    extern "C" fn nothing(_: c_int) {}
+    let handler = nothing as extern "C" fn(c_int);
+    // SAFETY: a handler that does nothing may interrupt anything.
+    unsafe { libc::signal(libc::SIGURG, handler as libc::sighandler_t) };
 }
 
 /// Closes every descriptor above the standard streams but these.
@@ -154,10 +174,12 @@ pub(crate) fn reap_any() -> Reaped {
 
 /// Sleeps until a child ends or a signal asks for something.
 pub(crate) fn wait_for_notice() -> Notice {
-    let set = signal_set(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
+    let set = signal_set(&AWAITED);
     loop {
-        // SAFETY: the set is initialised, and no details are requested.
-        if let Some(notice) = notice(unsafe { libc::sigwaitinfo(&raw const set, ptr::null_mut()) }) {
+        let mut info = no_info();
+        // SAFETY: the set is initialised, and the details are writable.
+        let signal = unsafe { libc::sigwaitinfo(&raw const set, &raw mut info) };
+        if let Some(notice) = notice(signal, &info) {
             return notice;
         }
     }
@@ -165,14 +187,13 @@ pub(crate) fn wait_for_notice() -> Notice {
 
 /// As [`wait_for_notice`], for `limit` at most.
 pub(crate) fn wait_for_notice_within(limit: Duration) -> Option<Notice> {
-    let set = signal_set(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
-    notice(wait_signal(&set, limit))
+    wait_signal(&signal_set(&AWAITED), limit)
 }
 
 /// Takes the pending requests, if any, without sleeping; the ends of children stay queued.
 pub(crate) fn pending_notices() -> impl Iterator<Item = Notice> {
     let set = signal_set(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
-    std::iter::from_fn(move || notice(wait_signal(&set, Duration::ZERO)))
+    std::iter::from_fn(move || wait_signal(&set, Duration::ZERO))
 }
 
 /// Sleeps until a child ends, for `limit` at most.
@@ -180,22 +201,42 @@ pub(crate) fn wait_for_child_signal(limit: Duration) {
     wait_signal(&signal_set(&[libc::SIGCHLD]), limit);
 }
 
-fn notice(signal: c_int) -> Option<Notice> {
+fn notice(signal: c_int, info: &libc::siginfo_t) -> Option<Notice> {
     match signal {
         libc::SIGCHLD => Some(Notice::Child),
         libc::SIGTERM | libc::SIGINT => Some(Notice::Stop),
         libc::SIGHUP => Some(Notice::Reload),
+        libc::SIGURG if info.si_code == libc::SI_QUEUE => {
+            // SAFETY: sigqueue(3) fills in both.
+            let (by, value) = unsafe { (info.si_pid(), info.si_value()) };
+            let told = RawFd::try_from(value.sival_ptr.addr()).ok()?;
+            Some(Notice::Upgrade { by: Pid::from_raw(by), told })
+        }
         _ => None,
     }
 }
 
-fn wait_signal(set: &libc::sigset_t, limit: Duration) -> c_int {
+fn no_info() -> libc::siginfo_t {
+    // SAFETY: a plain C structure, of which any bits are valid.
+    unsafe { mem::zeroed() }
+}
+
+fn wait_signal(set: &libc::sigset_t, limit: Duration) -> Option<Notice> {
     let limit = libc::timespec {
         tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: libc::c_long::from(limit.subsec_nanos().cast_signed()),
     };
-    // SAFETY: the set and the limit are initialised, and no details are requested.
-    unsafe { libc::sigtimedwait(set, ptr::null_mut(), &raw const limit) }
+    let mut info = no_info();
+    // SAFETY: the set and the limit are initialised, and the details are writable.
+    let signal = unsafe { libc::sigtimedwait(set, &raw mut info, &raw const limit) };
+    notice(signal, &info)
+}
+
+/// Has a descriptor be closed on exec, or not.
+pub(crate) fn close_on_exec(fd: BorrowedFd<'_>, is_closed: bool) {
+    let flags = if is_closed { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: sets a flag of a number; it can't fail on a descriptor that is open.
+    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) };
 }
 
 fn signal_set(signals: &[c_int]) -> libc::sigset_t {

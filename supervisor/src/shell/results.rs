@@ -19,6 +19,7 @@ impl Shell {
         match done {
             Done::Opened(opened) => self.try_program(opened),
             Done::Tried(tried) => self.tried(tried),
+            Done::Keeper(keeper) => self.input(Input::KeeperBrought(keeper)),
             Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
             Done::Freed(key) => self.input(Input::Freed { key }),
             Done::Saved => self.last.end(),

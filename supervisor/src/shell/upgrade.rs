@@ -50,6 +50,7 @@ const fn is_given_again(effect: &Effect) -> bool {
             | Effect::DeleteGraph { .. }
             | Effect::Ask { .. }
             | Effect::MarkLocks { .. }
+            | Effect::BringKeeper
             | Effect::ReadConfig
             | Effect::Share(_)
             | Effect::Remember { .. }
@@ -96,6 +97,15 @@ impl Shell {
             upgrade::own_program()
         });
         self.input(Input::ProgramTried(tried));
+    }
+
+    /// Has the keeper go on with the program that belongs to this one; the core hears what came of it.
+    pub(super) fn bring_keeper(&mut self) {
+        let (keeper, disks, to_loop) = (self.boot.keeper_pid, self.disks.clone(), self.done.clone());
+        tokio::task::spawn_local(async move {
+            let brought = upgrade::bring_keeper(keeper, &disks).await;
+            to_loop.send(Done::Keeper(brought)).await;
+        });
     }
 
     /// Begins to make ready for the replacement: the store is closed while clients are served, since a busy disk may take its time.

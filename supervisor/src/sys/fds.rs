@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -253,6 +253,21 @@ pub(crate) fn bind_to_keeper(keeper: i32) -> io::Result<()> {
         if libc::getppid() != keeper {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
+    }
+    Ok(())
+}
+
+/// Asks the keeper to go on with another program, and to answer on a descriptor of this process. Only for one that waits for the signal: by
+/// default it is ignored.
+///
+/// # Errors
+/// When the keeper is gone.
+pub(crate) fn ask_keeper(keeper: i32, answer: &impl AsFd) -> io::Result<()> {
+    let number = usize::try_from(answer.as_fd().as_raw_fd()).map_err(io::Error::other)?;
+    let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(number) };
+    // SAFETY: this process's parent; numbers only.
+    if unsafe { libc::sigqueue(keeper, libc::SIGURG, value) } < 0 {
+        return Err(io::Error::last_os_error());
     }
     Ok(())
 }

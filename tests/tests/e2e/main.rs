@@ -91,6 +91,7 @@ mod trees;
 mod unlocked;
 mod upgrade;
 mod upgrade_faults;
+mod upgrade_keeper;
 mod user_manager;
 mod who;
 mod whose;

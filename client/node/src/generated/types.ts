@@ -396,6 +396,16 @@ export interface InvalidFile {
   problems: number;
 }
 
+/** What became of the keeper in an upgrade. */
+export interface KeeperUpgrade {
+  /** Why it goes on with its own program, although another one lies there. */
+  error?: string;
+  /** Its pid, which stays. */
+  pid: number;
+  /** It goes on with the program that lies beside the supervisor's, which is another one than before. */
+  upgraded: boolean;
+}
+
 /** Frame in place of events that a slow subscriber missed (PROTOCOL 7). */
 export interface Lagged {
   /** Always `EventKind::Lagged`. */
@@ -1335,6 +1345,8 @@ export type Timestamp = string;
 export interface UpgradeData {
   /** The program that ran until now. */
   from: Program;
+  /** What became of the keeper; absent where the new program says nothing about it. */
+  keeper?: KeeperUpgrade;
   /** The program that runs from now on. */
   to: Program;
 }

@@ -238,6 +238,8 @@ pub enum Effect {
     /// Replace this program by the one that was tried last, with the state; answered by `NotReplaced` in this program, in bounded
     /// time, or by `Upgraded` in the new one.
     Replace,
+    /// Have the keeper go on with the program that belongs to this one; answered by `KeeperBrought`, in bounded time.
+    BringKeeper,
     /// Everything is down and answered: end the process with code 0.
     Exit {
         /// Remove gob's own files too.

@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_config::Reading;
-use gob_protocol::answer::Program;
+use gob_protocol::answer::{KeeperUpgrade, Program};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::view::Port;
 use gob_protocol::{Exit, Id, Leftover, Name, Receipt, Request};
@@ -272,6 +272,8 @@ pub enum Input {
     /// This is the new program, after [`Effect::Replace`](crate::Effect::Replace) of the one before it; fed behind
     /// [`Core::resume`](crate::Core::resume).
     Upgraded(Program),
+    /// The answer to [`Effect::BringKeeper`](crate::Effect::BringKeeper).
+    KeeperBrought(KeeperUpgrade),
     /// The supervisor is to end in order: a signal, or its keeper died.
     Terminate,
 }

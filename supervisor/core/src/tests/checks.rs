@@ -179,7 +179,7 @@ impl World {
         let waiters = waiters.map(|waiter| (waiter.conn, waiter.id.clone()));
         let ending = self.core.cx.leaving.asked_by().cloned();
         let signalling = self.signalling.iter().cloned();
-        let reloads = self.core.reloads.askers().cloned();
+        let reloads = self.core.reloads.askers().cloned().chain(self.core.upgrade.asked_by());
         let mut count = 0;
         for (conn, id) in waiters.chain(ending).chain(reloads).chain(signalling) {
             let Some(Id::Number(id)) = id else { return Err(format!("{conn:?} waits without an id")) };

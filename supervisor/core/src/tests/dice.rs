@@ -4,11 +4,12 @@ mod shared;
 
 use super::harness::World;
 use super::steps::{Seen, Step};
+use super::upgrading::Upgrading;
 use super::words::killed;
 use crate::restart::Dice as Throws;
 use crate::{ConnId, Note};
 use gob_protocol::request::{
-    Add, ByName, Force, HandOver, Hello, List, Restart, RestartOn, Signal, Start, Stop, Subscribe,
+    Add, ByName, Force, HandOver, Hello, List, Restart, RestartOn, Signal, Start, Stop, Subscribe, Upgrade,
 };
 use gob_protocol::{Env, EventKind, Exit, Name, Owner, Request, State, Wait};
 use shared::Subject;
@@ -74,6 +75,9 @@ impl Dice {
     pub(super) fn step(&mut self, world: &World) -> Step {
         if let Some(step) = self.shared(world) {
             return step;
+        }
+        if world.upgrading != Upgrading::Nothing && self.below(8) == 0 {
+            return Step::Upgrade(self.below(4) != 0);
         }
         match self.below(100) {
             0..10 => {
@@ -253,7 +257,8 @@ impl Dice {
                 Request::Hello(Hello { protocol: self.one(&[1, 2]), client: None, owner })
             }
             8..16 => Request::List(List { state: self.maybe(50, |_| State::Ready), ..List::default() }),
-            16..30 => Request::Status,
+            16..26 => Request::Status,
+            26..30 => Request::Upgrade(Upgrade::default()),
             _often => Request::Ping,
         }
     }

@@ -6,6 +6,7 @@
 use super::runs::Runs;
 use super::shared::{Shared, is_shared};
 use super::spec::{Expect, Spec};
+use super::upgrading::Upgrading;
 use super::watch::Watch;
 use super::wish::Wish;
 use crate::paths::Paths;
@@ -70,6 +71,7 @@ pub(super) struct World {
     pub(super) signalling: Option<(ConnId, Option<Id>)>,
     /// Locks and lanes.
     pub(super) shared: Shared,
+    pub(super) upgrading: Upgrading,
     pub(super) seen: Seen,
 }
 
@@ -195,6 +197,7 @@ impl World {
             last_id: 0,
             signalling: None,
             shared: Shared::default(),
+            upgrading: Upgrading::default(),
             seen: Seen::default(),
         };
         world.note_events();

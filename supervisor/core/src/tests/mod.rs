@@ -92,6 +92,7 @@ mod stop_ways;
 mod subscribers;
 mod table;
 mod upgrade;
+mod upgrading;
 mod walls;
 mod watch;
 mod wish;

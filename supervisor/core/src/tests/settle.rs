@@ -4,6 +4,7 @@ use super::harness::World;
 use super::runs::Stage;
 use super::spec::{Stand, stand};
 use super::steps::{Seen, Step};
+use super::upgrading::Upgrading;
 use super::words::killed;
 use crate::Note;
 use crate::run::Run;
@@ -44,6 +45,9 @@ impl World {
     fn next_step(&self, obey: bool) -> Option<Step> {
         if let Some(step) = self.shared_step() {
             return Some(step);
+        }
+        if self.upgrading != Upgrading::Nothing {
+            return Some(Step::Upgrade(obey));
         }
         if let Some(name) = self.core.cx.past.leftovers().first().and_then(|left| left.worker.clone()) {
             return Some(Step::Leftover(name, false));

@@ -8,6 +8,7 @@ use super::queue::desk::Desk;
 use super::queue::store::Row;
 use super::spec::Spec;
 use super::steps::Step;
+use super::upgrading::Upgrading;
 use crate::worker::Worker;
 use crate::{Config, ConnId, Core, Effect, Input, LocksMark, Now, Question, RememberedWorker};
 use gob_protocol::queue::{Claimant, LaneName, QueueStatus, QueueTold};
@@ -178,6 +179,7 @@ impl World {
         self.wishes_before.clear();
         self.core = Core::new(config, Now { mono_ms: self.now, wall: self.wall() });
         (self.wake, self.ended, self.signalling) = (None, false, None);
+        self.upgrading = Upgrading::default();
         self.clients.clear();
         self.owed.clear();
         self.history.clear();

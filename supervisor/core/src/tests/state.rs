@@ -3,6 +3,7 @@
 use super::harness::World;
 use super::runs::Stage;
 use super::steps::Step;
+use super::upgrading::Upgrading;
 use super::words::{CLI, name, start, stop, world};
 use crate::run::Run;
 use crate::{Core, Effect, Input, RunKey, STATE_VERSION};
@@ -83,6 +84,9 @@ impl World {
                     ensure!(alive, "a look at {key:?}");
                 }
                 Effect::Ask { .. } | Effect::MarkLocks { .. } => {}
+                Effect::BringKeeper => {
+                    ensure!(self.upgrading == Upgrading::Bringing, "the keeper of {:?}", self.upgrading);
+                }
                 other => ensure!(owed(other).is_some(), "resumed with {other:?}"),
             }
         }

@@ -78,6 +78,8 @@ pub(super) enum Step {
     /// The files of these workers' sockets are gone; no names: any may be.
     SocketsLost(Vec<Name>),
     Terminate,
+    /// The upgrade that is under way gets on, well or not.
+    Upgrade(bool),
     /// The supervisor is killed with all that it runs, and another one follows.
     Killed,
     /// The store says something about locks or lanes.
@@ -146,6 +148,7 @@ impl World {
                 self.ask(*conn, request.clone())?;
             }
             Step::Killed => self.killed()?,
+            Step::Upgrade(well) => return self.upgrade(*well),
             Step::Store(word) => {
                 let now = self.wall();
                 let Some(input) = self.shared.says(*word, now)? else { return Ok(false) };
@@ -184,7 +187,7 @@ impl World {
         let runs = &mut self.runs;
         Some(match step {
             Step::Join(..) | Step::Ask(..) | Step::Flood(..) | Step::Pass(_) | Step::Skew(_) => return None,
-            Step::Killed | Step::Store(_) => return None,
+            Step::Killed | Step::Store(_) | Step::Upgrade(_) => return None,
             Step::Leave(conn) => Input::Disconnected { conn: *self.clients.get_key_value(conn)?.0 },
             Step::Spawned(name) => {
                 let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;

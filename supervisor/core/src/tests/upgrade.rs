@@ -2,7 +2,7 @@
 
 use super::words::{CLI, ELECTRON, NOBODY, started_by, stop};
 use crate::{ConnId, Core, Effect, Input};
-use gob_protocol::answer::{Program, UpgradeData};
+use gob_protocol::answer::{KeeperUpgrade, Program, UpgradeData};
 use gob_protocol::request::{Force, Upgrade};
 use gob_protocol::{Data, ErrorCode, EventKind, Id, Request, WireError};
 use std::boxed::Box;
@@ -51,6 +51,14 @@ fn is_replaced(effects: &[Effect]) -> bool {
     effects.iter().any(|effect| matches!(effect, Effect::Replace))
 }
 
+fn is_to_bring_keeper(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::BringKeeper))
+}
+
+fn keeper() -> KeeperUpgrade {
+    KeeperUpgrade { pid: 41, upgraded: true, error: None }
+}
+
 #[test]
 fn the_new_program_answers_the_request_that_the_state_carries() {
     let mut core = started_by(CLI).core;
@@ -64,13 +72,17 @@ fn the_new_program_answers_the_request_that_the_state_carries() {
     let mut core: Core = ciborium::from_reader(&bytes[..]).expect("the same state");
     let (seq, owed) = (core.seq(), core.resume());
     assert!(answer(&owed).is_none(), "{owed:?}");
-    let done = tells(&mut core, Input::Upgraded(program("0.2.0")));
+    let taken = tells(&mut core, Input::Upgraded(program("0.2.0")));
+    assert!(is_to_bring_keeper(&taken) && answer(&taken).is_none(), "the keeper first: {taken:?}");
+    assert_eq!(refusal(&ask(&mut core, CLI, 9, upgrade())).code, ErrorCode::Busy, "it is not through");
+    assert!(is_to_bring_keeper(&core.resume()), "and would be asked for again");
+    let done = tells(&mut core, Input::KeeperBrought(keeper()));
     let (conn, id, result) = answer(&done).expect("an answer");
     assert_eq!((conn, id), (CLI, &Some(Id::Number(7))));
-    let expected = UpgradeData { from: program("0.1.0"), to: program("0.2.0") };
+    let expected = UpgradeData { from: program("0.1.0"), to: program("0.2.0"), keeper: Some(keeper()) };
     assert_eq!(result, &Ok(Data::Upgrade(Box::new(expected))));
     assert_eq!(core.seq(), seq + 1, "one event");
-    let record = done.iter().find_map(|effect| match effect {
+    let record = taken.iter().find_map(|effect| match effect {
         Effect::Record(crate::Recorded::Change(change)) => Some(change),
         _other => None,
     });
@@ -129,7 +141,8 @@ fn a_client_that_left_is_not_waited_for() {
     ask(&mut core, CLI, 7, upgrade());
     tells(&mut core, Input::Disconnected { conn: CLI });
     assert!(is_replaced(&tells(&mut core, Input::ProgramTried(Ok(program("0.1.0"))))));
-    let done = tells(&mut core, Input::Upgraded(program("0.2.0")));
-    assert!(answer(&done).is_none_or(|(conn, ..)| conn == CLI), "the shell drops it");
+    tells(&mut core, Input::Upgraded(program("0.2.0")));
+    let done = tells(&mut core, Input::KeeperBrought(keeper()));
+    assert!(answer(&done).is_none(), "nobody is there to be told");
     assert!(matches!(&ask(&mut core, ELECTRON, 8, upgrade())[..], [Effect::TryProgram { .. }]));
 }

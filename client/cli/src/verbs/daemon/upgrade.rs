@@ -9,7 +9,7 @@ use crate::verbs::{Effect, Verb, timeout};
 use crate::versions::needs;
 use clap::{Arg, ArgMatches, ValueHint, value_parser};
 use gob_client::call::Upgrade;
-use gob_client::protocol::answer::{Program, UpgradeData};
+use gob_client::protocol::answer::{KeeperUpgrade, Program, UpgradeData};
 use gob_host::siblings;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     } else if !context.quiet {
         let data = reply.read()?;
         out::print(&format!("{}\n", escape(&told(&data, client.server().pid))))?;
+        data.keeper.as_ref().and_then(left_behind).iter().for_each(|note| context.note(note));
     }
     Ok(0)
 }
@@ -60,9 +61,17 @@ fn absolute(path: &Path) -> Result<String, Failure> {
     path.into_os_string().into_string().map_err(|_| Failure::usage(format!("--exe {told} is not UTF-8")))
 }
 
-fn told(UpgradeData { from, to }: &UpgradeData, pid: i32) -> String {
+fn told(UpgradeData { from, to, keeper }: &UpgradeData, pid: i32) -> String {
     let of = |program: &Program| format!("{} ({})", program.version, program.exe);
-    format!("upgraded gobd (pid {pid}) from {} to {}; all workers went on", of(from), of(to))
+    let keeper = keeper.as_ref().filter(|keeper| keeper.upgraded);
+    let keeper = keeper.map_or_else(String::new, |keeper| format!(" and its keeper (pid {})", keeper.pid));
+    format!("upgraded gobd (pid {pid}){keeper} from {} to {}; all workers went on", of(from), of(to))
+}
+
+/// Returns the note about a keeper that runs an older program than the one on disk.
+fn left_behind(KeeperUpgrade { pid, error, .. }: &KeeperUpgrade) -> Option<String> {
+    let why = error.as_ref()?;
+    Some(format!("the keeper (pid {pid}) goes on with its own program: {why}"))
 }
 
 #[cfg(test)]
@@ -72,8 +81,17 @@ mod tests {
     #[test]
     fn both_programs_are_told() {
         let program = |version: &str, exe: &str| Program { version: version.into(), exe: exe.into() };
-        let data = UpgradeData { from: program("0.1.0", "/a/gobd"), to: program("0.2.0", "/b/gobd") };
+        let (from, to) = (program("0.1.0", "/a/gobd"), program("0.2.0", "/b/gobd"));
+        let mut data = UpgradeData { from, to, keeper: None };
         let want = "upgraded gobd (pid 7) from 0.1.0 (/a/gobd) to 0.2.0 (/b/gobd); all workers went on";
+        assert_eq!(told(&data, 7), want);
+        data.keeper = Some(KeeperUpgrade { pid: 6, upgraded: true, error: None });
+        assert_eq!(told(&data, 7), want.replace("gobd (pid 7)", "gobd (pid 7) and its keeper (pid 6)"));
+        assert_eq!(data.keeper.as_ref().and_then(left_behind), None);
+        let keeper = KeeperUpgrade { pid: 6, upgraded: false, error: Some("it hangs".into()) };
+        let note = "the keeper (pid 6) goes on with its own program: it hangs";
+        assert_eq!(left_behind(&keeper).as_deref(), Some(note));
+        data.keeper = Some(keeper);
         assert_eq!(told(&data, 7), want);
     }
 }

@@ -88,12 +88,15 @@ impl World {
                 // `feed` answers it.
                 self.signalling = asked_by.clone();
             }
-            // Tests of graphs answer these.
-            Effect::FindGraphs(_) | Effect::DeleteGraph { .. } => {}
+            // Tests of graphs and of ports answer these.
+            Effect::FindGraphs(_) | Effect::DeleteGraph { .. } | Effect::FindPorts { .. } => {}
             Effect::Remember { key } => drop(self.runs.alive(key, "record")?),
-            // `feed` answers the first one, and tests of ports and of upgrades the others.
-            Effect::ReadConfig | Effect::Share(_) | Effect::BoundHistory { .. } | Effect::Replace => {}
-            Effect::LookForPorts { .. } | Effect::FindPorts { .. } | Effect::TryProgram { .. } => {}
+            // `feed` answers the first one, and tests of ports the last one.
+            Effect::ReadConfig
+            | Effect::Share(_)
+            | Effect::BoundHistory { .. }
+            | Effect::LookForPorts { .. } => {}
+            Effect::TryProgram { .. } | Effect::Replace | Effect::BringKeeper => self.upgrades(effect)?,
             // Nothing depends on what is recorded or marked; and no client of these tests asks for it.
             Effect::Record(_) | Effect::MarkJobs { .. } => {}
             // `feed` answers it.
