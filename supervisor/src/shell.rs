@@ -1,6 +1,7 @@
 //! Carries out the core's decisions, and reports their results to it. Never branches on the state of a
 //! worker.
 
+mod asks;
 mod clients;
 mod ends;
 mod graphs;
@@ -34,8 +35,7 @@ use crate::shared::Shared;
 use crate::sys::tag::Given;
 use crate::upgrade::{Candidate, Pause};
 use gob_core::{
-    Answered, ConnId, Core, Effect, Input, LocksMark, Miss, Missed, Now, Question, RunKey, Surroundings,
-    Target,
+    Answered, ConnId, Core, Effect, Input, LocksMark, Miss, Missed, Now, Question, RunKey, Target,
 };
 use gob_protocol::answer::KeeperUpgrade;
 use gob_protocol::handshake::Handshake;
@@ -223,13 +223,7 @@ impl Shell {
                 self.remember_end(&key);
             }
             Effect::StopHttp { key, endpoint, request, look, limit_ms } => {
-                self.runs.ask(&key);
-                let of = if look { self.runs.tree(&key) } else { None };
-                if look && of.is_none() {
-                    return Some(Input::StopAnswered { key, taken: false });
-                }
-                self.remember_end(&key);
-                self.readiness.stop(key, endpoint, request, of, Duration::from_millis(limit_ms));
+                return self.stop_by_request(key, endpoint, request, look, Duration::from_millis(limit_ms));
             }
             Effect::Probe { key, target, timeout_ms, its_own, explain_after_ms } => {
                 let explain_after = explain_after_ms.map(Duration::from_millis);
@@ -258,10 +252,7 @@ impl Shell {
             Effect::Ask { ticket, question: Question::Shared(ask) } => {
                 return self.shared.ask(ticket, ask, self.now.wall);
             }
-            Effect::Share(shared) => {
-                let Surroundings { settings, host, .. } = self.core.surroundings();
-                self.shared.set(shared.map(|shared| *shared), settings.queue, &self.boot, host);
-            }
+            Effect::Share(shared) => self.share(shared.map(|shared| *shared)),
             Effect::Ask { ticket, question } => return self.history.ask(ticket, question, self.now.wall),
             Effect::LookForPorts { key, after_ms } => self.look_for_ports(key, after_ms),
             Effect::FindPorts { ticket, of } => self.find_ports(ticket, of),
