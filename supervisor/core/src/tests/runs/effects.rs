@@ -22,6 +22,18 @@ impl World {
         Ok(())
     }
 
+    /// Notes a signal, which `feed` answers.
+    fn signals(&mut self, effect: &Effect) -> Result<(), String> {
+        let Effect::Signal { key, signal, asked_by } = effect else { return Ok(()) };
+        let run = self.runs.alive(key, "signal")?;
+        // No client of these tests sends this one.
+        let of_socket = signal == "SIGURG";
+        ensure!(!of_socket || !run.terminated, "{key:?} is told of its socket while it ends");
+        ensure!(of_socket == asked_by.is_none(), "{signal} of {asked_by:?}");
+        self.signalling = asked_by.clone();
+        Ok(())
+    }
+
     /// Does what the core asks for, if it may ask for it.
     pub(in crate::tests) fn carry_out(
         &mut self,
@@ -79,15 +91,7 @@ impl World {
                 ensure!(run.sweeping, "census of {key:?}, which nobody sweeps");
                 run.census = true;
             }
-            Effect::Signal { key, signal, asked_by } => {
-                let run = self.runs.alive(key, "signal")?;
-                // No client of these tests sends this one.
-                let of_socket = signal == "SIGURG";
-                ensure!(!of_socket || !run.terminated, "{key:?} is told of its socket while it ends");
-                ensure!(of_socket == asked_by.is_none(), "{signal} of {asked_by:?}");
-                // `feed` answers it.
-                self.signalling = asked_by.clone();
-            }
+            Effect::Signal { .. } => self.signals(effect)?,
             // Tests of graphs and of ports answer these.
             Effect::FindGraphs(_) | Effect::DeleteGraph { .. } | Effect::FindPorts { .. } => {}
             Effect::Remember { key } => drop(self.runs.alive(key, "record")?),
