@@ -257,8 +257,8 @@ impl Dice {
                 Request::Hello(Hello { protocol: self.one(&[1, 2]), client: None, owner })
             }
             8..16 => Request::List(List { state: self.maybe(50, |_| State::Ready), ..List::default() }),
-            16..26 => Request::Status,
-            26..30 => Request::Upgrade(Upgrade::default()),
+            16..29 => Request::Status,
+            29..30 => Request::Upgrade(Upgrade::default()),
             _often => Request::Ping,
         }
     }
