@@ -61,6 +61,9 @@ impl Machine {
         let ended = |manager: &mut Child| manager.try_wait().unwrap().is_some();
         assert!(wait::until(DEADLINE, || is_up() || ended(&mut machine.manager)));
         if is_up() {
+            // Until then it starts whatever is enabled by itself, such as a socket to which `install` then connects.
+            let mut settled = machine.systemctl_call(["is-active", "default.target"]);
+            assert!(wait::until(DEADLINE, || settled.run().code == 0));
             return Some(machine);
         }
         skip(Need::Mounts, "a user manager of systemd does not start in a namespace");
@@ -74,9 +77,14 @@ impl Machine {
     }
 
     fn systemctl<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> String {
+        self.systemctl_call(args).ok()
+    }
+
+    fn systemctl_call<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Ctl {
         let mut ctl = Ctl::new(Path::new("systemctl"), self.gob.env());
         ctl.command().envs(session(&self.gob));
-        ctl.args(["--user"]).args(args).ok()
+        ctl.args(["--user"]).args(args);
+        ctl
     }
 
     /// Returns a property of the service.
