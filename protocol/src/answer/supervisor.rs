@@ -108,12 +108,12 @@ pub struct UpgradeData {
     pub from: Program,
     /// The program that runs from now on.
     pub to: Program,
-    /// What became of the keeper; absent where the new program says nothing about it.
+    /// The keeper's part; absent where the new program says nothing about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keeper: Option<KeeperUpgrade>,
 }
 
-/// What became of the keeper in an upgrade.
+/// The keeper's part in an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeeperUpgrade {

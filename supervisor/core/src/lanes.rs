@@ -73,7 +73,7 @@ pub(crate) enum SharedStore {
     Lost,
     /// It was asked for what this machine held before.
     Asked,
-    /// That was taken back.
+    /// Everything that this machine held before was taken back.
     Settled,
 }
 

@@ -1,4 +1,4 @@
-//! What one program of the keeper hands to the next: words of the command line, and the descriptors that they number.
+//! The state that one program of the keeper hands to the next: words of the command line, and the descriptors that they number.
 //!
 //! A field that is new may be missing; a word that a program does not know makes it refuse, in its trial.
 

@@ -92,7 +92,7 @@ impl Trial {
         }
         let mut said = Vec::new();
         let read = self.said.try_clone().map(File::from).and_then(|said_on| {
-            // Whoever still holds the other end is not waited for.
+            // A process that still holds the other end is not waited for.
             match said_on.take(MAX_WORDS).read_to_end(&mut said) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
                 Ok(_) | Err(_) => Ok(()),

@@ -396,7 +396,7 @@ export interface InvalidFile {
   problems: number;
 }
 
-/** What became of the keeper in an upgrade. */
+/** The keeper's part in an upgrade. */
 export interface KeeperUpgrade {
   /** Why it goes on with its own program, although another one lies there. */
   error?: string;
@@ -1345,7 +1345,7 @@ export type Timestamp = string;
 export interface UpgradeData {
   /** The program that ran until now. */
   from: Program;
-  /** What became of the keeper; absent where the new program says nothing about it. */
+  /** The keeper's part; absent where the new program says nothing about it. */
   keeper?: KeeperUpgrade;
   /** The program that runs from now on. */
   to: Program;

@@ -30,7 +30,7 @@ pub(crate) enum Then {
     Check(Box<QueueAsk>),
     /// So many jobs were cancelled by the questions before.
     Clear(u64),
-    /// What is found comes after this page.
+    /// Jobs that are found come after this page.
     After(Box<QueueListData>),
 }
 

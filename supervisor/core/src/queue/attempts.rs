@@ -17,7 +17,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use gob_config::kind::{JOB, RestartOn};
 use gob_protocol::answer::QueueJobData;
-use gob_protocol::queue::{Claim, Ending, LaneName, QueueAsk, QueueEnd, QueueJob, Settled};
+use gob_protocol::queue::{Claim, Ending, LaneName, QueueAsk, QueueEnd, QueueJob, QueueStatus, Settled};
 use gob_protocol::{Actor, Data, EventKind, Exit, Name, Timestamp, WireError};
 
 /// The reason why an attempt of an earlier life has failed.
@@ -244,6 +244,15 @@ pub(super) fn tells_again(core: &mut Core, id: &Name) {
     } else if core.lanes.holds.get(id).is_some_and(|held| !held.is_here()) {
         is_heard(core, id);
     }
+}
+
+/// Takes over a job that a worker outside had in an earlier life; it has to be heard of again.
+pub(super) fn goes_on_outside(core: &mut Core, job: &QueueJob) {
+    let worker_id = job.locked_by.clone().unwrap_or_default();
+    let mut held = Held::new(job, By::Outside { worker_id, conn: None });
+    held.is_cancelled = job.status == QueueStatus::Cancelled;
+    core.lanes.holds.add(job.id.clone(), held);
+    is_heard(core, &job.id);
 }
 
 /// The claimant of a job was heard.

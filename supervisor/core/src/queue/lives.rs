@@ -1,10 +1,10 @@
 //! What earlier lives of the supervisor left, and the end of this one.
 
 use super::{asks, attempts, manage, schedules, shared};
-use crate::lanes::{Asking, By, Held, Unfinished};
+use crate::lanes::{Asking, Unfinished};
 use crate::state::Core;
 use alloc::vec::Vec;
-use gob_protocol::queue::{LaneState, QueueAsk, QueueJob, QueueStatus};
+use gob_protocol::queue::{LaneState, QueueAsk, QueueJob};
 use gob_protocol::{Actor, EventKind, Name, Timestamp};
 
 /// Asks the store what earlier lives left: all that they ran goes back, but for jobs of which processes are left.
@@ -41,11 +41,7 @@ pub(super) fn recovered(
         core.cx.publish_job(EventKind::QueueJobRecovered, Actor::Supervisor, job);
     }
     for job in outside {
-        let worker_id = job.locked_by.clone().unwrap_or_default();
-        let mut held = Held::new(&job, By::Outside { worker_id, conn: None });
-        held.is_cancelled = job.status == QueueStatus::Cancelled;
-        core.lanes.holds.add(job.id.clone(), held);
-        attempts::is_heard(core, &job.id);
+        attempts::goes_on_outside(core, &job);
     }
     for state in lanes {
         manage::learn(core, state, false);

@@ -1,4 +1,4 @@
-//! Which of the two stores a question is for: lanes that several machines share are in a database.
+//! The way of a question to one of the two stores: lanes that several machines share are in a database.
 //!
 //! It follows from the lane, or from the number of the job.
 

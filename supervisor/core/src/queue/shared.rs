@@ -6,7 +6,7 @@
 use super::routes::is_lane;
 use super::{asks, attempts, manage};
 use crate::chronicle::{SharedChange, SharedNews};
-use crate::lanes::{Asking, By, Held, SharedStore, Then};
+use crate::lanes::{Asking, Held, SharedStore, Then};
 use crate::refusals;
 use crate::state::Core;
 use crate::timers::{Alarm, Timer};
@@ -77,11 +77,7 @@ pub(super) fn recovered(core: &mut Core, told: QueueTold) {
         core.cx.publish_job(EventKind::QueueJobRecovered, Actor::Supervisor, job);
     }
     for job in outside.into_iter().filter(|job| core.lanes.holds.get(&job.id).is_none()).collect::<Vec<_>>() {
-        let worker_id = job.locked_by.clone().unwrap_or_default();
-        let mut held = Held::new(&job, By::Outside { worker_id, conn: None });
-        held.is_cancelled = job.status == QueueStatus::Cancelled;
-        core.lanes.holds.add(job.id.clone(), held);
-        attempts::is_heard(core, &job.id);
+        attempts::goes_on_outside(core, &job);
     }
     for state in lanes {
         if is_lane(core, &state.lane.lane) {
@@ -173,7 +169,7 @@ fn changed(core: &mut Core, change: SharedChange) {
 /// The database does not answer a question; true where nothing more is to be done about it.
 pub(super) fn failed(core: &mut Core, ask: &QueueAsk, asking: &Asking) -> bool {
     match (&asking.then, ask) {
-        // What this machine has is shown without it.
+        // The jobs of this machine are shown without it.
         (Then::After(page), _) => {
             let data = Data::QueueList(page.clone());
             asks::answer(core, asking.client.clone(), Ok(data));
