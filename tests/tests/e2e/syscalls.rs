@@ -39,12 +39,23 @@ impl Failing {
     /// Attaches to a process and waits until it has. Where files are given, only calls on these fail. strace
     /// writes the calls that it sees to `trace`.
     pub(crate) fn attach(pid: i32, calls: &str, how: &str, files: &[PathBuf], trace: &Path) -> Self {
+        Self::begin(pid, &["-f"], calls, how, files, trace)
+    }
+
+    /// As [`attach`](Self::attach), but to one thread alone: neither the others nor their children fail.
+    pub(crate) fn attach_to_thread(tid: i32, calls: &str, how: &str) -> Self {
+        Self::begin(tid, &[], calls, how, &[], Path::new("/dev/null"))
+    }
+
+    fn begin(pid: i32, whom: &[&str], calls: &str, how: &str, files: &[PathBuf], trace: &Path) -> Self {
         let inject = format!("inject={calls}:{how}");
         let mut command = Command::new("timeout");
         // Ended in any case, so that no process stays traced when this test fails or a traced process ends in
         // a bad moment.
-        command.args(["-k", "1", "-s", "INT", "30", "strace", "-f", "-e", &format!("trace={calls}")]);
-        command.args(["-e", &inject, "-p", &pid.to_string(), "-o"]).arg(trace);
+        command.args(["-k", "1", "-s", "INT", "30", "strace"]).args(whom);
+        command
+            .args(["-e", &format!("trace={calls}"), "-e", &inject, "-p", &pid.to_string(), "-o"])
+            .arg(trace);
         files.iter().for_each(|file| {
             command.arg("-P").arg(file);
         });

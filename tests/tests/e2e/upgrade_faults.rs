@@ -96,3 +96,34 @@ fn a_signal_that_comes_in_the_middle_is_not_lost() {
     assert!(keeper.wait_gone(DEADLINE), "it ends, and in order");
     assert!(gob.lock_line().is_none(), "{}", gob.logs());
 }
+
+#[test]
+fn an_execution_that_fails_itself_is_told_and_everything_goes_on() {
+    if !strace_works() {
+        return skip(Need::Strace, "strace is not here or may not trace; no execution failed");
+    }
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "g"}));
+    let lock = conn.ok("lock_acquire", json!({"lock": "l"}));
+    let before = gob.status();
+    let worker = conn.ok("get", json!({"name": "g"}))["worker"].take();
+    let gobd = gob.gobd_pid();
+    // Of the first image the thread of the loop executes, of all later ones the main thread.
+    for executes in [process::thread(gobd, "loop").unwrap(), gobd] {
+        // Both trials are executed by children, which are left alone.
+        let fails = Failing::attach_to_thread(executes, "execveat", "error=ENOMEM");
+        let error = conn.err("upgrade", json!({}), "upgrade-failed");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("can't be executed: ") && message.contains("emory"), "{message}");
+        assert_eq!(gob.connect_as("cli").ok("ping", json!({}))["pong"], true, "new clients are served");
+        drop(fails);
+        let now = gob.status();
+        assert_eq!((&now["instance"], &now["pid"]), (&before["instance"], &before["pid"]));
+        conn.ok("restart", json!({"name": "g"}));
+        conn.ok("upgrade", json!({}));
+    }
+    let again = conn.ok("get", json!({"name": "g"}))["worker"].take();
+    assert_ne!(again["pid"], worker["pid"], "it was restarted");
+    conn.ok("lock_release", json!({"lock": "l", "token": lock["token"]}));
+}
