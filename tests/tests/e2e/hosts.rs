@@ -1,6 +1,7 @@
 //! `--host` and GOB_HOST: the supervisor of another user behind a real sshd, over a connection.
 
 use gob_tests::Gob;
+use gob_tests::terminal::Terminal;
 use gob_tests::there::{HOST, There, USER};
 use gob_tests::wait::{self, DEADLINE};
 use serde_json::{Value, json};
@@ -231,5 +232,23 @@ fn the_relay_is_the_socket_on_standard_streams() {
     );
     for words in [&["proxy", "x"][..], &["verb-from-afar"], &["verb-from-afar", "run", "%"]] {
         gob.ctl(words.iter().copied()).fails(2);
+    }
+}
+
+#[test]
+fn a_passphrase_is_asked_for_on_the_terminal() {
+    let Some(there) = There::new() else { return };
+    let locked = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-p", "-N", "open sesame", "-f"])
+        .arg(there.here.dir().join("id"))
+        .status();
+    assert!(locked.is_ok_and(|locked| locked.success()), "ssh-keygen");
+    for verb in [&["list"][..], &["run", "--", "echo", "ran"], &["logs", "j1"]] {
+        let mut terminal = Terminal::session(there.ctl(verb.iter().copied()), 80);
+        terminal.wait_for(|shown| shown.contains("Enter passphrase for key"));
+        terminal.type_in("open sesame\n");
+        let (code, shown) = terminal.end();
+        assert_eq!((code, shown.matches("passphrase").count()), (0, 1), "{verb:?}: {shown}");
+        assert!(!shown.contains("sesame"), "{shown}");
     }
 }
