@@ -3,9 +3,10 @@
 //! `cargo run --release -p gob-tests --bin gob-bench` builds the measured programs and prints one table;
 //! `docs/BENCHMARKS.md` explains the rows. `--quick` takes few samples, to check that it runs; `--scale`
 //! measures growth instead, `--jobs` jobs, `--locks` named locks, `--queue` the queue, `--screen`
-//! the terminal's screen, and `--upgrade` upgrades under load.
+//! the terminal's screen, `--upgrade` upgrades under load, and `--hosts` a verb for another machine.
 
 mod echo;
+mod hosts;
 mod idle;
 mod jobs;
 mod load;
@@ -69,6 +70,8 @@ fn main() -> ExitCode {
         ["--upgrade", "--quick"] | ["--quick", "--upgrade"] => {
             upgrade(&upgrade::Sizes { rounds: 5, clients: 4, floods: 3 })
         }
+        ["--hosts"] => hosts(51),
+        ["--hosts", "--quick"] | ["--quick", "--hosts"] => hosts(5),
         ["flood", bytes, ..] => jobs::flood(bytes),
         ["echo", socket] => echo::serve(socket),
         ["canned", socket, answer] => scale::canned(socket, answer),
@@ -76,7 +79,7 @@ fn main() -> ExitCode {
         ["fan-out", socket, count] => scale::loop_of_writes(socket, count),
         _ => {
             eprintln!(
-                "usage: gob-bench [--scale | --jobs | --locks | --queue | --screen | --upgrade] [--quick]"
+                "usage: gob-bench [--scale | --jobs | --locks | --queue | --screen | --upgrade | --hosts] [--quick]"
             );
             ExitCode::from(2)
         }
@@ -143,6 +146,14 @@ fn upgrade(sizes: &upgrade::Sizes) -> ExitCode {
     build();
     let mut table = Table::default();
     upgrade::run(&mut table, sizes);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn hosts(samples: usize) -> ExitCode {
+    build();
+    let mut table = Table::default();
+    hosts::run(&mut table, samples);
     table.print();
     ExitCode::SUCCESS
 }
