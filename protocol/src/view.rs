@@ -49,6 +49,20 @@ impl State {
         Self::External,
     ];
 
+    /// Returns whether a worker has a run, or will have one without a request.
+    #[must_use]
+    pub const fn goes_on(self) -> bool {
+        match self {
+            Self::Starting
+            | Self::Ready
+            | Self::Unhealthy
+            | Self::Stopping
+            | Self::Backoff
+            | Self::External => true,
+            Self::Idle | Self::Failed | Self::Ceded => false,
+        }
+    }
+
     /// Returns the state as the wire spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -2,7 +2,6 @@
 
 use crate::call::{Call, now};
 use crate::refusal::Refusal;
-use crate::words::goes_on;
 use gob_client::call::{Get, Subscribe};
 use gob_client::protocol::{Event, EventKind, Lagged, Timestamp};
 use gob_client::screen::Row;
@@ -40,7 +39,7 @@ struct Wait<'a> {
 /// Waits until a worker is at rest, for `limit` at most.
 pub(crate) async fn wait(call: &Call, first: View, limit: Duration) -> Result<Waited, Refusal> {
     let name = first.name.clone();
-    if !goes_on(first.state) {
+    if !first.state.goes_on() {
         return Ok(Waited::Over(Box::new(first)));
     }
     let begun = Instant::now();
@@ -94,7 +93,7 @@ impl Wait<'_> {
                     return Ok(true);
                 }
                 // A restart has no run for a moment either: another look tells.
-                Ok(!goes_on(self.view.state) && !self.look().await?)
+                Ok(!self.view.state.goes_on() && !self.look().await?)
             }
         }
     }
@@ -114,7 +113,7 @@ impl Wait<'_> {
         match workers.into_iter().find(|view| view.name == *self.name) {
             Some(view) => {
                 self.set(view);
-                !goes_on(self.view.state)
+                !self.view.state.goes_on()
             }
             None => true,
         }
@@ -128,7 +127,7 @@ impl Wait<'_> {
             Err(Error::Refused(_) | Error::Lost { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
-        Ok(goes_on(self.view.state))
+        Ok(self.view.state.goes_on())
     }
 
     async fn give_up(mut self) -> Result<Waited, Refusal> {

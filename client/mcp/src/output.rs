@@ -3,7 +3,7 @@
 use crate::call::{Call, Shared};
 use crate::link::is_unknown;
 use crate::refusal::{Refusal, shortened};
-use crate::words::{goes_on, within};
+use crate::words::within;
 use gob_client::call::Get;
 use gob_client::logs::{self, Pattern, Piece, Run, Stream};
 use gob_client::protocol::{ErrorCode, Timestamp};
@@ -278,7 +278,7 @@ impl Output {
     /// Returns whether a worker at rest has written what is not in the files of its latest run, as on a full disk.
     pub(crate) fn lacks_end_of(&self, worker: &View) -> bool {
         let is_its = self.run.is_none_or(|run| run == worker.run && self.is_at_end);
-        is_its && worker.run > 0 && !goes_on(worker.state) && self.written_until < worker.last_output_at
+        is_its && worker.run > 0 && !worker.state.goes_on() && self.written_until < worker.last_output_at
     }
 
     /// Says where lines were cut; nothing where none was.

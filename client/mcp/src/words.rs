@@ -1,6 +1,6 @@
 //! Workers in few words, for a reader with little room. Pure: texts of workers are escaped.
 
-use gob_client::protocol::{State, Timestamp};
+use gob_client::protocol::Timestamp;
 use gob_client::screen::text::{escape, name as shown};
 use gob_client::screen::{Row, command, failure};
 use gob_client::{Owner, View};
@@ -80,19 +80,6 @@ pub(crate) fn data(worker: &View) -> Value {
         put("cwd", worker.cwd.as_deref().into());
     }
     Value::Object(fields)
-}
-
-/// Returns whether a worker has a run, or will have one without a request.
-pub(crate) const fn goes_on(state: State) -> bool {
-    match state {
-        State::Starting
-        | State::Ready
-        | State::Unhealthy
-        | State::Stopping
-        | State::Backoff
-        | State::External => true,
-        State::Idle | State::Failed | State::Ceded => false,
-    }
 }
 
 /// Joins as many lines as fit, and says how many were left out and how to get them.

@@ -12,7 +12,7 @@ use crate::suggest::{note_waiting, with_remedy};
 use crate::text::escape;
 use gob_client::blocking::{Client, Connector};
 use gob_client::call::{Get, Subscribe};
-use gob_client::protocol::{ErrorCode, Event, EventKind, Lagged, State};
+use gob_client::protocol::{ErrorCode, Event, EventKind, Lagged};
 use gob_client::{Error, Name, View};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl<'a> Followed<'a> {
                     Err(error) => return Err(with_remedy(&mut client, name, error.into())),
                 },
             };
-            let at = if goes_on(view.state) { At::Going } else { At::Ended };
+            let at = if view.state.goes_on() { At::Going } else { At::Ended };
             if at == At::Ended {
                 note_waiting(context, &mut client, name);
             }
@@ -135,7 +135,7 @@ impl<'a> Followed<'a> {
             if worker.at == At::Ended {
                 return;
             }
-            let is_over = event == EventKind::WorkerRemoved || !goes_on(view.state);
+            let is_over = event == EventKind::WorkerRemoved || !view.state.goes_on();
             *worker = Worker { at: if is_over { At::Pausing } else { At::Going }, view };
         } else if let Ok(lagged) = serde_json::from_str::<Lagged>(line) {
             self.replace(&lagged.workers);
@@ -146,7 +146,7 @@ impl<'a> Followed<'a> {
     fn replace(&mut self, views: &[View]) {
         for worker in self.workers.iter_mut().filter(|worker| worker.at != At::Ended) {
             match views.iter().find(|view| view.name == worker.view.name) {
-                Some(view) if goes_on(view.state) => *worker = Worker { view: view.clone(), at: At::Going },
+                Some(view) if view.state.goes_on() => *worker = Worker { view: view.clone(), at: At::Going },
                 Some(view) => *worker = Worker { view: view.clone(), at: At::Ended },
                 None => {
                     worker.at = At::Ended;
@@ -162,7 +162,7 @@ impl<'a> Followed<'a> {
             let name = worker.view.name.clone();
             match self.client.as_mut().map(|client| client.ask(Get { name })) {
                 Some(Ok(data)) => {
-                    let at = if goes_on(data.worker.state) { At::Going } else { At::Ended };
+                    let at = if data.worker.state.goes_on() { At::Going } else { At::Ended };
                     *worker = Worker { view: data.worker, at };
                 }
                 // Its end was the last news of a supervisor that has gone, or it was removed after its end.
@@ -206,17 +206,4 @@ fn subscribe(client: &mut Client, names: Vec<Name>) -> Result<Vec<View>, Error> 
 
 fn is_unknown(error: &Error) -> bool {
     matches!(error, Error::Refused(error) if error.code == ErrorCode::ServerNotFound)
-}
-
-/// Returns whether a worker has a run, or will have one without anybody's request.
-pub(super) const fn goes_on(state: State) -> bool {
-    match state {
-        State::Starting
-        | State::Ready
-        | State::Unhealthy
-        | State::Stopping
-        | State::Backoff
-        | State::External => true,
-        State::Idle | State::Failed | State::Ceded => false,
-    }
 }

@@ -1,6 +1,5 @@
 //! The output of the workers that are waited for, from their log files: as it comes, or all of it at the end.
 
-use super::followed::goes_on;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::log_follow::unwatched;
@@ -37,7 +36,7 @@ impl Shown {
         let workers: Vec<&View> = workers.collect();
         let places = context.dirs()?;
         let dirs: Vec<PathBuf> = workers.iter().map(|worker| log_dir(&places, worker)).collect();
-        let is_to_come = workers.iter().any(|worker| goes_on(worker.state));
+        let is_to_come = workers.iter().any(|worker| worker.state.goes_on());
         // Watched before the files are read, so that nothing comes unnoticed in between.
         let watch = is_to_come.then(|| watch(&dirs)).transpose()?;
         let names: Vec<&Name> = workers.iter().map(|worker| &worker.name).collect();

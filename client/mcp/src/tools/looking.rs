@@ -4,7 +4,7 @@ use super::control::worker_name;
 use super::jobs::over;
 use crate::call::{Answer, Call, Done, now};
 use crate::refusal::Refusal;
-use crate::words::{TEXT, data, goes_on, line, owner, short, within};
+use crate::words::{TEXT, data, line, owner, short, within};
 use gob_client::call;
 use gob_client::protocol::{Cursor, State};
 use gob_client::screen;
@@ -187,7 +187,7 @@ pub(super) async fn ports(call: Call, Ports { name }: Ports) -> Done {
 /// Says why a worker listens nowhere, and what to call.
 async fn no_port(call: &Call, name: &Name) -> String {
     let worker = call.link().ask(call::Get { name: name.clone() }).await.ok().map(|data| data.worker);
-    match worker.filter(|worker| !goes_on(worker.state)) {
+    match worker.filter(|worker| !worker.state.goes_on()) {
         Some(worker) if worker.run == 0 => over(&worker),
         Some(worker) => format!(
             "{}, and listens on no port; call logs for its output, or start to run it again",
