@@ -1,4 +1,7 @@
-//! Named locks: their names, their holders and waiters, and the reasons of their ends (PROTOCOL 5, Locks).
+//! Named locks: their names, their holders and waiters, and the reasons of their ends (PROTOCOL 5, Locks). The questions that the supervisor
+//! asks about locks that several machines share are in [`ask`].
+
+pub mod ask;
 
 use crate::limits::MAX_LOCK_NAME_BYTES;
 use crate::name::{INVALID_NAME, NameError, Owner};

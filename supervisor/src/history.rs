@@ -74,6 +74,8 @@ impl History {
             Question::DeleteRun { name, run } => gob_store::Question::DeleteRun { name, run },
             Question::Reserve { count, above } => gob_store::Question::Reserve { count, above },
             Question::Queue(ask) | Question::Shared(ask) => gob_store::Question::Queue { now, ask },
+            // The shell asks another one.
+            Question::Lock(_) => return None,
             Question::ReserveTokens { count, above } => gob_store::Question::ReserveTokens { count, above },
         };
         if self.store.ask(ticket, question).is_err() {

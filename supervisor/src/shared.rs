@@ -6,7 +6,7 @@ use crate::boot::Boot;
 use crate::mailbox::Post;
 use crate::shell::Done;
 use gob_config::Queue;
-use gob_core::{Input, NoAnswer, SharedChange, SharedNews, Stored};
+use gob_core::{Input, NoAnswer, Question, SharedChange, SharedNews, Stored};
 use gob_protocol::queue::QueueAsk;
 use gob_protocol::view::SharedStatus;
 use gob_protocol::{Name, Timestamp};
@@ -100,22 +100,34 @@ impl Shared {
                 let why = "another database is configured".to_owned();
                 Some(Told::Answer { ticket, answer: Err(Failure::Away(why)) })
             }
+            Told::LockAnswer { ticket, .. } => {
+                let why = "another database is configured".to_owned();
+                Some(Told::LockAnswer { ticket, answer: Err(Failure::Away(why)) })
+            }
             Told::Up | Told::Away(_) | Told::Lost(_) | Told::News(_) | Told::Trimmed(_) => None,
         }
     }
 
-    /// Asks a question; it is answered at once where the database is away.
-    pub(crate) fn ask(&self, ticket: u64, mut ask: Box<QueueAsk>, now: Timestamp) -> Option<Input> {
+    /// Asks a question; it is answered at once where the database is away. Others than those to it are none.
+    pub(crate) fn ask(&self, ticket: u64, question: Question, now: Timestamp) -> Option<Input> {
         let away = |why: String| Some(Input::Stored { ticket, answer: Err(NoAnswer::Away(why)) });
         let Some(handle) = &self.handle else {
             return away("no database is configured ([shared] url)".to_owned());
         };
-        if let QueueAsk::List { after, .. } = &mut *ask {
-            // The mark that sends it here is not part of the cursor.
-            let place = after.take().map(|after| after.trim_start_matches("s:").to_owned());
-            *after = place.filter(|place| !place.is_empty());
-        }
-        if let Err(e) = handle.ask(ticket, now, ask) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others are asked of the store")]
+        let asked = match question {
+            Question::Shared(mut ask) => {
+                if let QueueAsk::List { after, .. } = &mut *ask {
+                    // The mark that sends it here is not part of the cursor.
+                    let place = after.take().map(|after| after.trim_start_matches("s:").to_owned());
+                    *after = place.filter(|place| !place.is_empty());
+                }
+                handle.ask(ticket, now, ask)
+            }
+            Question::Lock(ask) => handle.ask_locks(ticket, now, ask),
+            _other => return None,
+        };
+        if let Err(e) = asked {
             return away(e.to_string());
         }
         let to_loop = self.to_loop.clone();
@@ -170,6 +182,10 @@ pub(crate) fn told(told: Told) -> Option<Input> {
             let answer = answer.map(Stored::Queue).map_err(|why| NoAnswer::Away(why.to_string()));
             Input::Stored { ticket, answer }
         }
+        Told::LockAnswer { ticket, answer } => {
+            let answer = answer.map(Stored::Lock).map_err(|why| NoAnswer::Away(why.to_string()));
+            Input::Stored { ticket, answer }
+        }
         Told::Up => {
             tracing::info!("the shared database answers");
             Input::Shared(SharedNews::Up)
@@ -183,8 +199,9 @@ pub(crate) fn told(told: Told) -> Option<Input> {
             Input::Shared(SharedNews::Lost(why))
         }
         Told::News(news) => {
-            let gob_store::shared::News { lanes, changed, jobs, is_all, .. } = *news;
-            Input::Shared(SharedNews::Changed(Box::new(SharedChange { lanes, changed, jobs, is_all })))
+            let gob_store::shared::News { lanes, changed, jobs, locks, is_all, .. } = *news;
+            let change = SharedChange { lanes, changed, jobs, locks, is_all };
+            Input::Shared(SharedNews::Changed(Box::new(change)))
         }
         // The shell has the logs of these jobs.
         Told::Trimmed(_) => return None,
@@ -196,6 +213,6 @@ pub(crate) fn gone(told: &Told) -> &[Name] {
     match told {
         Told::Trimmed(jobs) => jobs,
         Told::News(news) => &news.gone,
-        Told::Answer { .. } | Told::Up | Told::Away(_) | Told::Lost(_) => &[],
+        Told::Answer { .. } | Told::LockAnswer { .. } | Told::Up | Told::Away(_) | Told::Lost(_) => &[],
     }
 }

@@ -249,8 +249,8 @@ impl Shell {
                 return Some(Input::SignalSent { key, signal, conn, id, errno });
             }
             Effect::Record(recorded) => self.record(recorded),
-            Effect::Ask { ticket, question: Question::Shared(ask) } => {
-                return self.shared.ask(ticket, ask, self.now.wall);
+            Effect::Ask { ticket, question: question @ (Question::Shared(_) | Question::Lock(_)) } => {
+                return self.shared.ask(ticket, question, self.now.wall);
             }
             Effect::Share(shared) => self.share(shared.map(|shared| *shared)),
             Effect::Ask { ticket, question } => return self.history.ask(ticket, question, self.now.wall),

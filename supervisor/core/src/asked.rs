@@ -57,6 +57,11 @@ impl Core {
                 history::take_durations(&asked.question, answer, &mut self.workers, &mut self.cx);
             }
             Asker::Queue(asking) => queue::told(self, asked.question, *asking, answer),
+            Asker::Lock(mut asking) => {
+                let conns = &self.conns;
+                asking.client = asking.client.filter(|(conn, _)| conns.caller(*conn, None).is_some());
+                self.locks.shared_told(*asking, answer, &mut self.underway, &mut self.cx);
+            }
             Asker::Tokens => self.locks.take_tokens(answer, &mut self.underway, &mut self.cx),
             Asker::Numbers => {
                 history::take_numbers(&answer, &mut self.cx);

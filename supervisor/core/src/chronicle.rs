@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::answer::{BlameData, HistoryData, RunsData};
+use gob_protocol::lock::ask::{LockAsk, LockTold};
 use gob_protocol::queue::{LaneName, QueueAsk, QueueJob, QueueTold};
-use gob_protocol::{Change, Cursor, Name, RunRecord, Stats};
+use gob_protocol::{Change, Cursor, LockName, Name, RunRecord, Stats};
 use serde::{Deserialize, Serialize};
 
 /// One thing to record. A record may get lost where the store can't be written; nothing waits for it.
@@ -82,6 +83,8 @@ pub enum Question {
     Queue(Box<QueueAsk>),
     /// A question about the queue, to the database that several machines share.
     Shared(Box<QueueAsk>),
+    /// A question about locks, to the database that several machines share.
+    Lock(Box<LockAsk>),
     /// Fencing tokens, which no lock ever had.
     ReserveTokens {
         /// How many.
@@ -115,6 +118,8 @@ pub enum Stored {
     },
     /// To `Queue`.
     Queue(Box<QueueTold>),
+    /// Of a question about locks that several machines share.
+    Lock(Box<LockTold>),
 }
 
 /// The reason why the store does not answer.
@@ -152,6 +157,8 @@ pub struct SharedChange {
     pub changed: Vec<LaneName>,
     /// Jobs that were added or have ended, as they are now.
     pub jobs: Vec<QueueJob>,
-    /// There may be more: each lane may have changed.
+    /// Locks whose holders or waiters have changed.
+    pub locks: Vec<LockName>,
+    /// There may be more: each lane and each lock may have changed.
     pub is_all: bool,
 }

@@ -41,6 +41,7 @@ impl Core {
         }
         self.underway.hear(&input);
         self.take(input);
+        self.locks.tell_database(&mut self.underway, &mut self.cx);
         queue::attempts_ended(self);
         self.finish_end();
         if let Some(wake) = self.cx.timers.changed_wake() {

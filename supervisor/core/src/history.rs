@@ -145,7 +145,7 @@ pub(crate) fn told(question: &Question, answer: Result<Stored, NoAnswer>) -> Res
             }
             Data::RunsDelete(RunsDeleteData { removed: vec![*run] })
         }
-        Stored::Durations(_) | Stored::Reserved { .. } | Stored::Queue(_) => {
+        Stored::Durations(_) | Stored::Reserved { .. } | Stored::Queue(_) | Stored::Lock(_) => {
             return Err(refusals::no_history(&NoAnswer::Silent));
         }
     })

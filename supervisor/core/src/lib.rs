@@ -15,7 +15,7 @@
 //! | `making`, `plan` | what a run is made of, by its worker's origin; its plan |
 //! | `recovery` | the processes of a dead supervisor that may be killed |
 //! | `roots`, `claims`, `waits`, `crowd` | roots that are refused; the one worker of a directory; how long is waited for a disk, and for a lock file that is being written; how much work may hang |
-//! | `restart`, `ring`, `past`, `timers`, `news`, `conns`, `reloads`, `lanes`, `underway`, `leaving` | parts of the state, each with private fields |
+//! | `restart`, `ring`, `past`, `timers`, `news`, `conns`, `reloads`, `lanes`, `lock_asks`, `underway`, `leaving` | parts of the state, each with private fields |
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
 //! | `stage`, `run`, `step` | where a run stands; one run; the outcome of a decision about it |
 //! | `probes`, `looks` | the schedules by which a run is looked at, before it is ready and afterwards, and by which it is looked where it listens |
@@ -59,6 +59,7 @@ mod io;
 mod lanes;
 mod leases;
 mod leaving;
+mod lock_asks;
 mod locks;
 mod looks;
 mod making;

@@ -13,9 +13,12 @@
 //! | `requests` | requests: to acquire, release, show and break |
 //! | `grace` | the time of the claims after a start |
 //! | `ends` | lost connections, deadlines, the supervisor's end |
+//! | `beyond` | locks that several machines share, as far as the table does not have them |
+//! | `shared`, `told` | locks that several machines share: what the database is asked, and what it says |
 //!
 //! This file has the line: a request enters it, is granted its lock with a token, or is refused for want of one.
 
+mod beyond;
 mod circle;
 mod claims;
 mod ends;
@@ -24,8 +27,10 @@ mod grace;
 mod invariants;
 mod mark;
 mod requests;
+mod shared;
 mod table;
 mod tokens;
+mod told;
 
 use crate::chronicle::{NoAnswer, Question, Stored};
 use crate::conns::actor_of;
@@ -39,9 +44,11 @@ use crate::underway::{Asker, Underway};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use beyond::SharedLocks;
 use claims::Grace;
 use gob_protocol::answer::LockAcquireData;
 use gob_protocol::limits::MAX_LOCK_PARTIES;
+use gob_protocol::lock::ask::{LockAsk, is_shared_lock};
 use gob_protocol::{Actor, Data, EventKind, LockEnd, LockName, WireError};
 use mark::Mark;
 use serde::{Deserialize, Serialize};
@@ -63,6 +70,8 @@ pub(crate) struct Locks {
     starved: BTreeSet<LockName>,
     /// How many requests could not be granted at once.
     contentions: u64,
+    #[serde(default)]
+    shared: SharedLocks,
 }
 
 impl Locks {
@@ -81,6 +90,7 @@ impl Locks {
     pub(crate) fn concern(&self, conn: ConnId) -> bool {
         self.table.held.contains_key(&conn)
             || self.table.waiting.contains_key(&conn)
+            || self.shared.adopting.values().any(|claim| claim.asking.conn == conn)
             || self.grace.as_ref().is_some_and(|grace| {
                 grace.early.iter().any(|(_, asking)| asking.conn == conn)
                     || grace.claims.iter().any(|claim| claim.asking.conn == conn)
@@ -147,6 +157,10 @@ impl Locks {
 
     /// Gives a lock to its next waiters, as far as they may have it.
     fn advance(&mut self, lock: &LockName, underway: &mut Underway, cx: &mut Cx) {
+        if is_shared_lock(lock) {
+            // The database says who is next, and gives out the tokens.
+            return;
+        }
         while let Some(number) = self.table.next_of(lock) {
             let token = self.tokens.take(self.mark.up_to(), |token| self.table.grants.contains_key(&token));
             let Some(token) = token else {
@@ -242,6 +256,10 @@ impl Locks {
         if let Some(grant) = self.table.end(token, why == LockEnd::Broken) {
             let holder = Some(Box::new(grant.party(token, cx.now, &cx.setup.host)));
             let is_broken = why == LockEnd::Broken;
+            let lock = grant.asking.lock.clone();
+            if is_shared_lock(&lock) && !is_broken {
+                self.shared.owed.push(LockAsk::End { token, lock });
+            }
             let event = if is_broken { EventKind::LockBroken } else { EventKind::LockReleased };
             let (token, reason, lock) = (Some(token), Some(why), LockNews::of(grant.asking.lock));
             cx.publish_lock(event, actor, LockNews { holder, token, reason, ..lock });
@@ -249,7 +267,7 @@ impl Locks {
     }
 
     fn timed_out(&self, lock: &LockName, since: u64, cx: &Cx) -> Box<WireError> {
-        let holders = self.table.holders(lock, cx.now, &cx.setup.host);
+        let holders = self.known_holders(lock, cx);
         refusals::lock_timeout(lock, cx.now.mono_ms.saturating_sub(since), &holders)
     }
 

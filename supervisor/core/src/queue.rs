@@ -196,6 +196,7 @@ pub(crate) fn due(core: &mut Core, alarm: Alarm) {
         Alarm::Recover => lives::begins(core),
         Alarm::Schedules => schedules::are_due(core),
         Alarm::Shared => shared::looks_again(core),
+        Alarm::SharedLocks => core.locks.compare(&mut core.underway, &mut core.cx),
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) use job::{
 };
 pub(crate) use lock::{
     lock_busy, lock_deadlock, lock_is_free, lock_not_held, lock_not_yet, lock_of_other, lock_timeout,
-    lock_unclaimed, lock_without_mark, lock_without_token,
+    lock_unclaimed, lock_without_database, lock_without_mark, lock_without_token,
 };
 pub(crate) use queue::{
     bad_interval, job_of_other, no_place, not_claimed, of_the_queue, queue_refused, schedule_of_other,

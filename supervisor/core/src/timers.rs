@@ -63,6 +63,8 @@ pub(crate) enum Alarm {
     Schedules,
     /// Lanes that several machines share are to be looked at.
     Shared,
+    /// Locks that several machines share are to be compared with the database.
+    SharedLocks,
 }
 
 impl Timer {

@@ -4,6 +4,7 @@ use crate::chronicle::Question;
 use crate::ids::{ConnId, RunKey};
 use crate::io::{Effect, Input};
 use crate::lanes::Asking;
+use crate::lock_asks::LockAsking;
 use crate::on_disk::{DeletePlan, GraphSearch};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -63,6 +64,8 @@ pub(crate) enum Asker {
     Queue(Box<Asking>),
     /// The tokens of locks are running out.
     Tokens,
+    /// It is about locks that several machines share.
+    Lock(Box<LockAsking>),
 }
 
 /// An `add` or a `create` that waits for a number.
@@ -128,7 +131,7 @@ impl Underway {
         let asked = self.questions.iter_mut().find(|asked| asked.ticket == ticket)?;
         match &mut asked.asker {
             Asker::Queue(asking) => Some((&asked.question, asking)),
-            Asker::Client(..) | Asker::Numbers | Asker::Tokens | Asker::Job => None,
+            Asker::Client(..) | Asker::Numbers | Asker::Tokens | Asker::Lock(_) | Asker::Job => None,
         }
     }
 
@@ -137,7 +140,7 @@ impl Underway {
     pub(crate) fn asks_for(&self, conn: ConnId) -> bool {
         self.questions.iter().any(|asked| match &asked.asker {
             Asker::Queue(asking) => asking.is_for(conn),
-            Asker::Client(..) | Asker::Numbers | Asker::Tokens | Asker::Job => false,
+            Asker::Client(..) | Asker::Numbers | Asker::Tokens | Asker::Lock(_) | Asker::Job => false,
         })
     }
 

@@ -76,6 +76,8 @@ mod servers;
 mod service;
 mod service_files;
 mod shared_lanes;
+mod shared_locks;
+mod shared_proof;
 mod sockets;
 mod spawn;
 mod stop;

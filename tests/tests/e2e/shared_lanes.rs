@@ -14,14 +14,14 @@ use std::path::PathBuf;
 const PASSWORD: &str = "hunter2";
 
 /// A database, in a directory that goes with it.
-struct Database {
+pub(crate) struct Database {
     dir: PathBuf,
     server: Option<Postgres>,
 }
 
 impl Database {
     /// Starts a server; `None` where PostgreSQL is not here.
-    fn start(name: &str) -> Option<Self> {
+    pub(crate) fn start(name: &str) -> Option<Self> {
         // The path of its socket has to be short, and another user has to reach it.
         let dir = PathBuf::from(format!("/tmp/gob-e2e-{name}-{}", std::process::id()));
         fs::create_dir(&dir).unwrap();
@@ -38,16 +38,20 @@ impl Database {
         }
     }
 
-    fn server(&mut self) -> &mut Postgres {
+    pub(crate) fn server(&mut self) -> &mut Postgres {
         self.server.as_mut().unwrap()
     }
 
     /// Returns a machine whose lane `farm` is in this database.
     fn machine(&mut self) -> Gob {
+        self.machine_with_lease("30s")
+    }
+
+    pub(crate) fn machine_with_lease(&mut self, lease: &str) -> Gob {
         let gob = Gob::new();
         let url = self.server().url().replace("//gob@", &format!("//gob:{PASSWORD}@"));
         let text = format!(
-            "[shared]\nurl = \"{url}\"\n[queue]\nheartbeat = \"1s\"\nstale_after = \"30s\"\n[lanes.farm]\nshared = true\n"
+            "[shared]\nurl = \"{url}\"\n[queue]\nheartbeat = \"1s\"\nstale_after = \"{lease}\"\n[lanes.farm]\nshared = true\n"
         );
         let path = gob.dir().join("config.toml");
         fs::write(&path, text).unwrap();
@@ -63,7 +67,7 @@ impl Drop for Database {
     }
 }
 
-fn is_open(conn: &mut Conn) {
+pub(crate) fn is_open(conn: &mut Conn) {
     let mut seen = Value::Null;
     let is_open = wait::until(DEADLINE, || {
         seen = conn.ok("status", json!({}))["shared"].clone();

@@ -20,10 +20,11 @@ impl Locks {
             let gone = grace.early.extract_if(.., |(_, asking)| asking.conn == conn);
             gone.for_each(|(number, _)| cx.timers.cancel(&Timer::LockWait(number)));
         }
+        self.abandons(conn);
         let mut locks = BTreeSet::new();
         for number in self.table.waits_of(conn) {
             cx.timers.cancel(&Timer::LockWait(number));
-            locks.extend(self.table.leave(number).map(|wait| wait.asking.lock));
+            locks.extend(self.withdraw(number).map(|wait| wait.asking.lock));
         }
         for token in self.table.tokens_of(conn) {
             locks.extend(self.table.grants.get(&token).map(|grant| grant.asking.lock.clone()));
@@ -53,7 +54,7 @@ impl Locks {
                 cx.reply(conn, id, Err(refusals::lock_not_yet(&lock)));
             }
         }
-        if let Some(wait) = self.table.leave(number) {
+        if let Some(wait) = self.withdraw(number) {
             let Asking { conn, id, lock, since, .. } = wait.asking;
             cx.reply(conn, id, Err(self.timed_out(&lock, since, cx)));
             // One that was behind it may go with the holders.

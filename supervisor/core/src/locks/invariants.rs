@@ -7,6 +7,7 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use gob_protocol::limits::LOCK_PASSES;
+use gob_protocol::lock::ask::is_shared_lock;
 use gob_protocol::{LockMode, LockName};
 
 macro_rules! holds {
@@ -28,7 +29,10 @@ impl Locks {
             holds!(exclusive == 0 || named.holders.len() == 1, "{lock} has holders beside an exclusive one");
             let next = table.next_of(lock);
             let is_fed = owes && self.starved.contains(lock);
-            holds!(next.is_none() || is_fed, "{next:?} waits for {lock} and could have it");
+            holds!(
+                next.is_none() || is_fed || is_shared_lock(lock),
+                "{next:?} waits for {lock} and could have it"
+            );
             holds!(
                 named.line.iter().all(|wait| table.waits[wait].asking.lock == *lock),
                 "the line of {lock}"

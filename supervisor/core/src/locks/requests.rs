@@ -2,7 +2,7 @@
 
 use super::Locks;
 use super::claims::{Claim, Grace};
-use super::table::{Asking, later};
+use super::table::{Asking, Grant, later};
 use crate::conns::Caller;
 use crate::cx::Cx;
 use crate::owner::may_force;
@@ -12,14 +12,14 @@ use crate::underway::Underway;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use gob_protocol::answer::{EmptyData, LockAcquireData, LockBreakData, LockStatusData};
 use gob_protocol::limits::MAX_LOCK_PARTIES;
 use gob_protocol::request::{LockAcquire, LockBreak, LockRelease, LockStatus};
-use gob_protocol::{Data, Lock, LockEnd, LockName, Owner, Request, WireError};
+use gob_protocol::{Data, Lock, LockEnd, LockName, LockParty, Owner, Request, WireError};
 
 impl Locks {
     /// Takes a request about locks.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other requests are not about locks")]
     pub(crate) fn request(
         &mut self,
         caller: &Caller,
@@ -27,10 +27,18 @@ impl Locks {
         underway: &mut Underway,
         cx: &mut Cx,
     ) {
+        if let Some(request) = self.shared_request(caller, request, underway, cx) {
+            self.own_request(caller, request, underway, cx);
+        }
+    }
+
+    /// Takes a request about locks of this machine.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other requests are not about locks")]
+    fn own_request(&mut self, caller: &Caller, request: Request, underway: &mut Underway, cx: &mut Cx) {
         let answer = match request {
             Request::LockAcquire(asked) => return self.acquire(caller, *asked, underway, cx),
             Request::LockRelease(asked) => self.release(caller, &asked, underway, cx),
-            Request::LockStatus(asked) => Ok(self.status(&asked, cx)),
+            Request::LockStatus(asked) => Ok(Data::LockStatus(self.shown(&asked, cx))),
             Request::LockBreak(asked) => self.break_lock(caller, &asked, underway, cx),
             _other => return,
         };
@@ -69,17 +77,8 @@ impl Locks {
 
     /// A request with a token renews what its connection holds, or claims what an earlier one held.
     fn take_again(&mut self, caller: &Caller, asking: Asking, token: u64, waiting: usize, cx: &mut Cx) {
-        let held = self.table.grants.get_mut(&token);
-        if let Some(grant) =
-            held.filter(|grant| grant.asking.conn == caller.conn && grant.asking.lock == asking.lock)
-        {
-            grant.asking.ttl_ms = asking.ttl_ms.or(grant.asking.ttl_ms);
-            grant.expires_at = grant.asking.ttl_ms.map(|ttl| later(cx.now, ttl));
-            if let Some(ttl) = grant.asking.ttl_ms {
-                cx.arm(Timer::LockTtl(token), ttl);
-            }
-            let data = LockAcquireData { lock: asking.lock, token, expires_at: grant.expires_at };
-            return cx.answer(caller, Ok(Data::LockAcquire(data)));
+        if self.renews(caller, &asking, token, cx) {
+            return;
         }
         match &mut self.grace {
             Some(_) if waiting >= MAX_LOCK_PARTIES => {
@@ -88,6 +87,22 @@ impl Locks {
             Some(grace) => grace.claims.push(Claim { token, asking }),
             None => cx.answer(caller, Err(refusals::lock_not_held(&asking.lock, token))),
         }
+    }
+
+    /// Renews what the caller holds by this token; false where it holds nothing by it.
+    pub(super) fn renews(&mut self, caller: &Caller, asking: &Asking, token: u64, cx: &mut Cx) -> bool {
+        let held = self.table.grants.get_mut(&token);
+        let is_its =
+            |grant: &&mut Grant| grant.asking.conn == caller.conn && grant.asking.lock == asking.lock;
+        let Some(grant) = held.filter(is_its) else { return false };
+        grant.asking.ttl_ms = asking.ttl_ms.or(grant.asking.ttl_ms);
+        grant.expires_at = grant.asking.ttl_ms.map(|ttl| later(cx.now, ttl));
+        if let Some(ttl) = grant.asking.ttl_ms {
+            cx.arm(Timer::LockTtl(token), ttl);
+        }
+        let data = LockAcquireData { lock: asking.lock.clone(), token, expires_at: grant.expires_at };
+        cx.answer(caller, Ok(Data::LockAcquire(data)));
+        true
     }
 
     fn release(
@@ -107,7 +122,7 @@ impl Locks {
         Ok(Data::Empty(EmptyData {}))
     }
 
-    fn status(&self, asked: &LockStatus, cx: &Cx) -> Data {
+    pub(super) fn shown(&self, asked: &LockStatus, cx: &Cx) -> LockStatusData {
         let early = self.early_waiters(asked.lock.as_ref(), cx);
         let names: BTreeSet<&LockName> = match &asked.lock {
             Some(lock) => BTreeSet::from([lock]),
@@ -119,7 +134,7 @@ impl Locks {
             told
         };
         let locks = names.into_iter().map(told).collect();
-        Data::LockStatus(LockStatusData { locks, claims_ms: self.claims_ms(cx) })
+        LockStatusData { locks, claims_ms: self.claims_ms(cx) }
     }
 
     fn break_lock(
@@ -136,22 +151,38 @@ impl Locks {
             return Err(claims_ms
                 .map_or_else(|| refusals::lock_is_free(lock), |ms| refusals::lock_unclaimed(lock, ms)));
         }
-        let (requester, forced) = (caller.owner(), &cx.setup.settings.force_owners);
-        let is_own = |owner: &Owner| owner == requester && !requester.is_unknown();
-        if let Some(other) = broken.iter().find(|holder| !is_own(&holder.owner))
-            && !may_force(forced, requester)
-        {
-            return Err(refusals::lock_of_other(lock, other, requester, forced));
-        }
+        may_break(lock, &broken, caller.owner(), cx)?;
         for token in broken.iter().filter_map(|holder| holder.token) {
             self.end(token, LockEnd::Broken, caller.actor(), cx);
         }
         self.advance(lock, underway, cx);
-        Ok(Data::LockBreak(LockBreakData { broken }))
+        Ok(self::broken(broken))
     }
 }
 
-fn asking(caller: &Caller, asked: LockAcquire, cx: &Cx) -> Asking {
+/// Refuses to break what these hold, where the requester may not.
+pub(super) fn may_break(
+    lock: &LockName,
+    holders: &[LockParty],
+    requester: &Owner,
+    cx: &Cx,
+) -> Result<(), Box<WireError>> {
+    let forced = &cx.setup.settings.force_owners;
+    let is_own = |owner: &Owner| owner == requester && !requester.is_unknown();
+    match holders.iter().find(|holder| !is_own(&holder.owner)) {
+        Some(other) if !may_force(forced, requester) => {
+            Err(refusals::lock_of_other(lock, other, requester, forced))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The answer to a request that took a lock from these.
+pub(super) const fn broken(broken: Vec<LockParty>) -> Data {
+    Data::LockBreak(LockBreakData { broken })
+}
+
+pub(super) fn asking(caller: &Caller, asked: LockAcquire, cx: &Cx) -> Asking {
     let LockAcquire { lock, mode, timeout_ms, priority, ttl_ms, process, within, .. } = asked;
     Asking {
         conn: caller.conn,

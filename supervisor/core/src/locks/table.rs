@@ -1,14 +1,14 @@
 //! The table of locks: who holds each of them, and who comes next.
 //!
 //! Waiters stand in a line. A new one comes before those of a lower priority, as far as none of them has been passed
-//! [`LOCK_PASSES`] times; the head of the line gets the lock as soon as it goes with its holders, and nobody else does before.
+//! `LOCK_PASSES` times; the head of the line gets the lock as soon as it goes with its holders, and nobody else does before.
 
 use crate::ids::{ConnId, Now};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use gob_protocol::limits::LOCK_PASSES;
+use gob_protocol::lock::ask::place;
 use gob_protocol::view::LeaseHolder;
 use gob_protocol::{Id, Lock, LockMode, LockName, LockParty, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -129,14 +129,12 @@ impl Table {
             self.waiting.entry(*conn).or_default().insert(number);
         }
         let named = self.named.entry(asking.lock.clone()).or_default();
-        let mut place = named.line.len();
-        while let Some(before) = place.checked_sub(1)
-            && let Some(other) = named.line.get(before).and_then(|number| self.waits.get_mut(number))
-            && other.asking.priority < asking.priority
-            && other.passed < LOCK_PASSES
-        {
-            other.passed += 1;
-            place = before;
+        let waiters: Vec<_> = named.line.iter().filter_map(|number| self.waits.get(number)).collect();
+        let place = place(waiters.iter().map(|wait| (wait.asking.priority, wait.passed)), asking.priority);
+        for behind in named.line.iter().skip(place) {
+            if let Some(wait) = self.waits.get_mut(behind) {
+                wait.passed += 1;
+            }
         }
         named.line.insert(place, number);
         self.waits.insert(number, Wait { asking, parties, passed: 0, is_contended: false });

@@ -24,12 +24,14 @@ pub(crate) fn news(core: &mut Core, news: SharedNews) {
         SharedNews::Up => {
             core.lanes.shared = SharedStore::Away;
             core.lanes.shared_reason.clear();
+            core.locks.database_is_up(&mut core.underway, &mut core.cx);
             asks_past(core);
         }
         SharedNews::Away(why) => {
             if core.lanes.shared != SharedStore::Lost {
                 core.lanes.shared = SharedStore::Away;
             }
+            core.locks.database_is_away(&why, false, &mut core.cx);
             core.lanes.shared_reason = why;
             nobody_waits(core);
         }
@@ -43,6 +45,7 @@ pub(super) fn is_another(core: &mut Core) {
     is_lost(core, "another database is configured".into());
     if core.cx.setup.settings.shared.is_some() {
         core.lanes.shared = SharedStore::Unknown;
+        core.locks.database_is_new();
     }
 }
 
@@ -129,6 +132,7 @@ fn nobody_waits(core: &mut Core) {
 /// Others may have what is held here: commands are ended at once, and workers outside hear of it by their next heartbeat.
 fn is_lost(core: &mut Core, why: alloc::string::String) {
     core.lanes.shared = SharedStore::Lost;
+    core.locks.database_is_away(&why, true, &mut core.cx);
     core.lanes.shared_reason = why;
     for id in core.lanes.holds.shared() {
         if core.lanes.holds.get(&id).is_some_and(Held::is_here) {
@@ -144,7 +148,8 @@ fn is_lost(core: &mut Core, why: alloc::string::String) {
 
 /// Another machine has changed something.
 fn changed(core: &mut Core, change: SharedChange) {
-    let SharedChange { lanes, changed, jobs, is_all } = change;
+    let SharedChange { lanes, changed, jobs, locks, is_all } = change;
+    core.locks.others_changed(&locks, is_all, &mut core.underway, &mut core.cx);
     for job in jobs {
         let event = if job.status.is_end() { EventKind::QueueJobFinished } else { EventKind::QueueJobAdded };
         let was_held = core.lanes.holds.get(&job.id).is_some_and(|held| held.attempt == job.attempt);

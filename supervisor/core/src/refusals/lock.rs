@@ -127,6 +127,15 @@ pub(crate) fn lock_of_other(
     Box::new(WireError::new(ErrorCode::ServerOwnedByOther, message).hint(hint).details(details))
 }
 
+/// No database is configured that machines could share.
+pub(crate) fn lock_without_database(lock: &LockName) -> Box<WireError> {
+    let message =
+        format!("{lock} is a lock that several machines share, and no database is configured for that");
+    let hint = "name one in the configuration ([shared] url), or take a lock without the prefix shared/";
+    let details = json!({"field": "payload.lock", "position": 0});
+    Box::new(WireError::new(ErrorCode::InvalidRequest, message).hint(hint).details(details))
+}
+
 /// The store reserves no more tokens.
 pub(crate) fn lock_without_token(why: &NoAnswer) -> Box<WireError> {
     let why = match why {

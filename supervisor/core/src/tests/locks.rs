@@ -5,6 +5,7 @@ mod clock;
 pub(super) mod holders;
 mod random;
 mod rig;
+mod shared;
 pub(super) mod shell;
 
 use crate::LocksMark;

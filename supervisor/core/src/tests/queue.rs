@@ -7,7 +7,7 @@ mod ends;
 mod lanes;
 mod numbers;
 mod random;
-mod rig;
+pub(super) mod rig;
 mod schedules;
 mod shared;
 pub(super) mod store;

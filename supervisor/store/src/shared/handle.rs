@@ -4,7 +4,8 @@ use super::address::Address;
 use super::failure::Failure;
 use super::lives::Life;
 use super::news::News;
-use super::thread::{self, Asked};
+use super::thread::{self, Asked, Wanted};
+use gob_protocol::lock::ask::{LockAsk, LockTold};
 use gob_protocol::queue::{QueueAsk, QueueTold};
 use gob_protocol::{Name, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,13 @@ pub enum Told {
         ticket: u64,
         /// The answer.
         answer: Result<Box<QueueTold>, Failure>,
+    },
+    /// The answer to a question about locks.
+    LockAnswer {
+        /// The ticket of the question.
+        ticket: u64,
+        /// The answer.
+        answer: Result<Box<LockTold>, Failure>,
     },
     /// The database answers from now on. What this machine held before has to be recovered before anything is claimed.
     Up,
@@ -184,11 +192,23 @@ impl Handle {
     /// # Errors
     /// When the database is away, or too many questions wait: there will be no answer.
     pub fn ask(&self, ticket: u64, now: Timestamp, ask: Box<QueueAsk>) -> Result<(), NotAsked> {
+        self.send(ticket, now, Wanted::Queue(ask))
+    }
+
+    /// Asks a question about locks, as [`Self::ask`] does.
+    ///
+    /// # Errors
+    /// When the database is away, or too many questions wait: there will be no answer.
+    pub fn ask_locks(&self, ticket: u64, now: Timestamp, ask: Box<LockAsk>) -> Result<(), NotAsked> {
+        self.send(ticket, now, Wanted::Locks(ask))
+    }
+
+    fn send(&self, ticket: u64, now: Timestamp, wanted: Wanted) -> Result<(), NotAsked> {
         if let State::Away(why) = &self.shared.lock().0 {
             return Err(NotAsked::Away(why.clone()));
         }
         let deadline = Instant::now() + self.shared.settings.within;
-        self.asks.try_send(Asked { ticket, now, ask, deadline }).map_err(|_| NotAsked::Full)
+        self.asks.try_send(Asked { ticket, now, wanted, deadline }).map_err(|_| NotAsked::Full)
     }
 
     /// Returns the state of the shared store.

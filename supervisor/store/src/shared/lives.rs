@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The database's time.
-const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::BIGINT";
+pub(super) const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::BIGINT";
+/// Whether a life holds a job, or has a part in a lock.
+const HELD: &str = "EXISTS (SELECT 1 FROM job WHERE job.instance = life.instance)
+    OR EXISTS (SELECT 1 FROM lock_party p WHERE p.instance = life.instance)";
 /// Jobs that are taken back in one transaction, and jobs that leave the queue in one.
 const STEP: i64 = 200;
 /// Time after which a dead life is forgotten.
@@ -61,7 +64,7 @@ impl Life {
         // An earlier life without a claim is not needed any more.
         let sql = format!(
             "UPDATE life SET seen_at = {NOW}, lease_ms = ?3 WHERE machine = ?1 AND dead = 0
-             AND (instance = ?2 OR EXISTS (SELECT 1 FROM job WHERE job.instance = life.instance)) RETURNING instance"
+             AND (instance = ?2 OR {HELD}) RETURNING instance"
         );
         let renewed = session.rows(&sql, cells![&self.machine, &self.instance, ms(self.lease)])?;
         let is_ours = renewed.iter().any(|row| row.get::<String>(0).as_ref() == Some(&self.instance));
@@ -78,9 +81,9 @@ impl Life {
 
     /// Ends in order: nothing is held any more.
     pub(super) fn end(&self, session: &Session<'_>) -> Result<(), Failure> {
-        let sql = "DELETE FROM life WHERE instance = ?1
-             AND NOT EXISTS (SELECT 1 FROM job WHERE job.instance = life.instance)";
-        session.change(sql, cells![&self.instance]).map(drop)
+        super::locks::leave(session, &self.instance)?;
+        let sql = format!("DELETE FROM life WHERE instance = ?1 AND NOT ({HELD})");
+        session.change(&sql, cells![&self.instance]).map(drop)
     }
 }
 
@@ -125,7 +128,7 @@ fn take_back(
     let rows = session.rows(sql, cells![STEP])?;
     let more = i64::try_from(rows.len()).is_ok_and(|count| count == STEP);
     let to = Ask { db: session, instance, now };
-    let mut notice = Notice::of(instance);
+    let mut notice = Notice::to_all();
     for row in rows {
         let (number, host): (i64, String) = (row.sure(0)?, row.sure(1)?);
         let lease: i64 = row.sure(2)?;
@@ -137,9 +140,9 @@ fn take_back(
             notice.swept(&job);
         }
     }
-    let sql = "DELETE FROM life WHERE dead = 1 AND seen_at < ?1
-         AND NOT EXISTS (SELECT 1 FROM job WHERE job.instance = life.instance)";
-    session.change(sql, cells![now.0.saturating_sub(FORGOTTEN_MS)])?;
+    super::locks::bury(session, &mut notice)?;
+    let sql = format!("DELETE FROM life WHERE dead = 1 AND seen_at < ?1 AND NOT ({HELD})");
+    session.change(&sql, cells![now.0.saturating_sub(FORGOTTEN_MS)])?;
     Ok((notice, more))
 }
 

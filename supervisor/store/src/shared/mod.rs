@@ -1,4 +1,4 @@
-//! The queue of lanes that several machines share, in a PostgreSQL database.
+//! The queue of lanes and the named locks that several machines share, in a PostgreSQL database.
 //!
 //! The questions, and the code that answers them, are those of the store's own file (`jobs`); here is what differs: a database that may
 //! be away, others that write to it at the same time, and clocks that do not agree.
@@ -11,6 +11,7 @@
 //! | `session` | one connection: statements, transactions, notifications |
 //! | `tables` | the tables of the queue in an open transaction |
 //! | `lives` | supervisors that were heard of, and the claims of those that were not |
+//! | `locks` | named locks: their holders, and who is next |
 //! | `news` | what the machines tell each other |
 //! | `group` | questions that share a transaction |
 //! | `handle`, `thread` | the supervisor's end, and the thread |
@@ -23,6 +24,7 @@ mod failure;
 mod group;
 mod handle;
 mod lives;
+mod locks;
 mod news;
 mod schema;
 mod session;

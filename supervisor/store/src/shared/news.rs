@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::session::Session;
 use crate::jobs::list;
 use gob_protocol::queue::{QueueAsk, QueueTold};
-use gob_protocol::{LaneName, Name, QueueJob};
+use gob_protocol::{LaneName, LockName, Name, QueueJob};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -28,6 +28,8 @@ pub struct News {
     pub jobs: Vec<QueueJob>,
     /// Jobs that left the queue.
     pub gone: Vec<Name>,
+    /// Locks whose holders or waiters have changed.
+    pub locks: Vec<LockName>,
     /// News were lost: there may be something to claim in each lane, and each may have changed.
     pub is_all: bool,
 }
@@ -35,7 +37,7 @@ pub struct News {
 /// A notification.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Notice {
-    /// The life that notifies.
+    /// The life that notifies, and does not hear of it; empty for none.
     by: String,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     lanes: BTreeSet<String>,
@@ -45,11 +47,18 @@ pub(super) struct Notice {
     jobs: BTreeSet<u64>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     gone: BTreeSet<u64>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    locks: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     all: bool,
 }
 
 impl Notice {
+    /// A notification that its sender hears as well: no answer tells it of what it has changed.
+    pub(super) fn to_all() -> Self {
+        Self::default()
+    }
+
     /// A notification of a life.
     pub(super) fn of(instance: &str) -> Self {
         Self { by: instance.to_owned(), ..Self::default() }
@@ -87,6 +96,11 @@ impl Notice {
         }
     }
 
+    /// Adds a lock.
+    pub(super) fn lock(&mut self, lock: &LockName) {
+        self.locks.insert(lock.as_str().to_owned());
+    }
+
     /// Adds jobs of lives that were not heard of.
     pub(super) fn swept(&mut self, job: &QueueJob) {
         self.job(job);
@@ -99,7 +113,11 @@ impl Notice {
 
     /// Returns the statement that notifies; empty where there is nothing to tell.
     pub(super) fn statement(&self) -> String {
-        let is_empty = self.lanes.is_empty() && self.changed.is_empty() && self.gone.is_empty() && !self.all;
+        let is_empty = self.lanes.is_empty()
+            && self.changed.is_empty()
+            && self.gone.is_empty()
+            && self.locks.is_empty()
+            && !self.all;
         if is_empty {
             return String::new();
         }
@@ -129,6 +147,7 @@ pub(super) fn read(
         sum.changed.extend(notice.changed);
         sum.jobs.extend(notice.jobs);
         sum.gone.extend(notice.gone);
+        sum.locks.extend(notice.locks);
         sum.all |= notice.all;
     }
     if sum.statement().is_empty() {
@@ -138,6 +157,7 @@ pub(super) fn read(
         News { is_all: sum.all, gone: sum.gone.into_iter().map(Name::numbered).collect(), ..News::default() };
     let names = |names: BTreeSet<String>| names.iter().filter_map(|name| LaneName::new(name).ok()).collect();
     (news.lanes, news.changed) = (names(sum.lanes), names(sum.changed));
+    news.locks = sum.locks.iter().filter_map(|name| LockName::new(name).ok()).collect();
     for number in sum.jobs {
         match list::job(session, &Name::numbered(number)) {
             Ok(job) => news.jobs.extend(job),

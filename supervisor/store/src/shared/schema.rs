@@ -3,7 +3,7 @@
 //! All is in the schema `gob`. A step is made by the first supervisor whose role may; the others wait for it.
 
 /// One step per version; the position in the list is the version that it starts from. Steps are never changed.
-pub(super) const STEPS: &[&str] = &[VERSION_1];
+pub(super) const STEPS: &[&str] = &[VERSION_1, VERSION_2];
 
 /// As in the store's own file, with a lane's counts in rows that sessions share seldom, so that claims in one lane do not wait for each
 /// other. `lane.pending` and its like are functions. A life is a supervisor's, as long as the database has heard of it.
@@ -156,4 +156,27 @@ CREATE TRIGGER job_changed AFTER UPDATE OF status ON job FOR EACH ROW
 CREATE TRIGGER job_gone AFTER DELETE ON job FOR EACH ROW EXECUTE FUNCTION job_is_gone();
 CREATE TRIGGER lane_gone AFTER DELETE ON lane FOR EACH ROW EXECUTE FUNCTION lane_is_gone();
 CREATE TRIGGER schedule_gone AFTER DELETE ON schedule FOR EACH ROW EXECUTE FUNCTION schedule_is_gone();
+"#;
+
+/// Holders of named locks, and the lines of waiters; `pos` is the place in the line. Tokens are above all that a machine gives to its own locks.
+const VERSION_2: &str = r#"
+ALTER SEQUENCE gob.lock_token RESTART WITH 1000000000001;
+CREATE TABLE gob.lock_party (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    lock TEXT COLLATE "C" NOT NULL,
+    instance TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    token BIGINT UNIQUE,
+    pos BIGINT NOT NULL,
+    passed BIGINT NOT NULL DEFAULT 0,
+    exclusive BIGINT NOT NULL,
+    priority BIGINT NOT NULL,
+    process TEXT,
+    pid BIGINT,
+    host TEXT NOT NULL,
+    owner TEXT COLLATE "C" NOT NULL,
+    since BIGINT NOT NULL
+);
+CREATE INDEX lock_party_line ON gob.lock_party(lock, pos);
+CREATE INDEX lock_party_life ON gob.lock_party(instance);
 "#;

@@ -5,7 +5,9 @@
 #[expect(unreachable_pub, reason = "the end-to-end tests use it, too")]
 mod server;
 
+mod grants;
 mod lives;
+mod locks;
 mod rig;
 mod suite;
 mod trouble;

@@ -4,9 +4,11 @@ use super::failure::Failure;
 use super::group;
 use super::handle::{End, Shared, SharedState, State, Told};
 use super::lives::{self, Life};
+use super::locks;
 use super::news;
 use super::session::Session;
 use gob_protocol::Timestamp;
+use gob_protocol::lock::ask::LockAsk;
 use gob_protocol::queue::QueueAsk;
 use std::fs;
 use std::io::Write as _;
@@ -37,8 +39,24 @@ enum Turn {
 pub(super) struct Asked {
     pub(super) ticket: u64,
     pub(super) now: Timestamp,
-    pub(super) ask: Box<QueueAsk>,
+    pub(super) wanted: Wanted,
     pub(super) deadline: Instant,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    Queue(Box<QueueAsk>),
+    Locks(Box<LockAsk>),
+}
+
+impl Wanted {
+    fn only_reads(&self) -> bool {
+        match self {
+            Self::Queue(ask) => ask.only_reads(),
+            Self::Locks(ask) => matches!(**ask, LockAsk::Look { .. } | LockAsk::Status { .. }),
+        }
+    }
 }
 
 struct Worker<'r> {
@@ -235,49 +253,89 @@ impl Worker<'_> {
         let why = failure.to_string();
         self.shared.set(State::Away(why.clone()));
         self.again = (Instant::now() + self.again.1, (self.again.1 * 2).min(AGAIN.1));
-        while let Ok(Asked { ticket, .. }) = asks.try_recv() {
-            self.tell(ticket, Err(Failure::Away(why.clone())));
+        while let Ok(asked) = asks.try_recv() {
+            self.refuse(&asked, Failure::Away(why.clone()));
         }
         (self.shared.told)(Told::Away(why));
     }
 
-    /// Answers a question, and those that wait behind it.
+    /// Answers a question, and those that wait behind it. Questions about the queue share a transaction.
     fn answer(&mut self, first: Asked, asks: &mut mpsc::Receiver<Asked>) {
-        let mut group = vec![first];
-        while let (true, Ok(next)) = (group.len() < GROUP, asks.try_recv()) {
-            group.push(next);
+        let mut next = Some(first);
+        while let Some(first) = next.take() {
+            if matches!(first.wanted, Wanted::Locks(_)) {
+                self.answer_lock(&first, asks);
+                continue;
+            }
+            let mut group = vec![first];
+            while let (true, Ok(more)) = (group.len() < GROUP, asks.try_recv()) {
+                if matches!(more.wanted, Wanted::Locks(_)) {
+                    next = Some(more);
+                    break;
+                }
+                group.push(more);
+            }
+            self.answer_group(group, asks);
         }
-        self.answer_group(group, asks);
     }
 
-    fn answer_group(&mut self, group: Vec<Asked>, asks: &mut mpsc::Receiver<Asked>) {
-        let now = Instant::now();
-        let (late, group): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|asked| asked.deadline <= now && !asked.ask.only_reads());
-        for asked in late {
-            self.tell(asked.ticket, Err(Failure::Busy("the question waited too long".to_owned())));
+    /// Refuses a change that has waited too long.
+    fn is_late(&self, asked: &Asked) -> bool {
+        let late = asked.deadline <= Instant::now() && !asked.wanted.only_reads();
+        if late {
+            self.refuse(asked, Failure::Busy("the question waited too long".to_owned()));
+        }
+        late
+    }
+
+    fn answer_lock(&mut self, asked: &Asked, asks: &mut mpsc::Receiver<Asked>) {
+        let Wanted::Locks(ask) = &asked.wanted else { return };
+        if self.is_late(asked) {
+            return;
         }
         let (Some(session), Some(life)) = (&self.session, &self.life) else {
-            let failure = Failure::Away("the database is not there yet".to_owned());
-            return group.iter().for_each(|asked| self.tell(asked.ticket, Err(failure.clone())));
+            return self.refuse(asked, not_there());
         };
-        let questions: Vec<_> = group.iter().map(|asked| (asked.now, &*asked.ask)).collect();
+        let answer = locks::answer(session, &life.instance, ask);
+        let failure = answer.as_ref().err().filter(|failure| failure.is_away()).cloned();
+        (self.shared.told)(Told::LockAnswer { ticket: asked.ticket, answer: answer.map(Box::new) });
+        if let Some(failure) = failure {
+            self.goes_away(&failure, asks);
+        }
+    }
+
+    fn answer_group(&mut self, mut group: Vec<Asked>, asks: &mut mpsc::Receiver<Asked>) {
+        group.retain(|asked| !self.is_late(asked));
+        let (Some(session), Some(life)) = (&self.session, &self.life) else {
+            return group.iter().for_each(|asked| self.refuse(asked, not_there()));
+        };
+        let questions: Vec<_> = group
+            .iter()
+            .filter_map(|asked| match &asked.wanted {
+                Wanted::Queue(ask) => Some((asked.now, &**ask)),
+                Wanted::Locks(_) => None,
+            })
+            .collect();
         match group::answer(session, &life.instance, &questions) {
             Ok(answers) => {
                 for (asked, answer) in group.iter().zip(answers) {
-                    self.tell(asked.ticket, answer.map(Box::new));
+                    (self.shared.told)(Told::Answer { ticket: asked.ticket, answer: answer.map(Box::new) });
                 }
             }
             Err(failure) => {
                 let unknown = Failure::Away(format!("{failure}; what was asked may have been done"));
-                group.iter().for_each(|asked| self.tell(asked.ticket, Err(unknown.clone())));
+                group.iter().for_each(|asked| self.refuse(asked, unknown.clone()));
                 self.goes_away(&failure, asks);
             }
         }
     }
 
-    fn tell(&self, ticket: u64, answer: Result<Box<gob_protocol::queue::QueueTold>, Failure>) {
-        (self.shared.told)(Told::Answer { ticket, answer });
+    fn refuse(&self, asked: &Asked, failure: Failure) {
+        let ticket = asked.ticket;
+        (self.shared.told)(match asked.wanted {
+            Wanted::Queue(_) => Told::Answer { ticket, answer: Err(failure) },
+            Wanted::Locks(_) => Told::LockAnswer { ticket, answer: Err(failure) },
+        });
     }
 
     fn news(&mut self, first: String, asks: &mut mpsc::Receiver<Asked>) {
@@ -303,10 +361,14 @@ impl Worker<'_> {
         }
         // None may wait for ever.
         asks.close();
-        while let Ok(Asked { ticket, .. }) = asks.try_recv() {
-            self.tell(ticket, Err(Failure::Away("the supervisor does not wait for the database".to_owned())));
+        while let Ok(asked) = asks.try_recv() {
+            self.refuse(&asked, Failure::Away("the supervisor does not wait for the database".to_owned()));
         }
     }
+}
+
+fn not_there() -> Failure {
+    Failure::Away("the database is not there yet".to_owned())
 }
 
 /// Returns the machine's name in the database, which is that of the first supervisor that asked.

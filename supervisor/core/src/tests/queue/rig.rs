@@ -5,6 +5,7 @@ use super::super::harness::config;
 use super::desk::Desk;
 use crate::{Config, ConnId, Core, Effect, Input, New, NoAnswer, Now, Question, RunKey};
 use gob_config::kind::Kind;
+use gob_protocol::lock::ask::LockAsk;
 use gob_protocol::queue::{FIRST_SHARED, QueueAsk, QueueJob, QueueStatus, is_shared};
 use gob_protocol::request::{ByJob, Hello, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat};
 use gob_protocol::{
@@ -17,56 +18,58 @@ use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
-pub(super) type Answer = Result<Data, Box<WireError>>;
+pub(in crate::tests) type Answer = Result<Data, Box<WireError>>;
 
 /// A process of the supervisor's own.
 #[derive(Debug, Clone)]
-pub(super) struct Process {
-    pub(super) key: RunKey,
-    pub(super) is_there: bool,
-    pub(super) is_asked: bool,
+pub(in crate::tests) struct Process {
+    pub(in crate::tests) key: RunKey,
+    pub(in crate::tests) is_there: bool,
+    pub(in crate::tests) is_asked: bool,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct World {
-    pub(super) core: Core,
-    pub(super) desk: Desk,
+pub(in crate::tests) struct World {
+    pub(in crate::tests) core: Core,
+    pub(in crate::tests) desk: Desk,
     /// The database that several machines share, and whether it answers.
-    pub(super) database: Desk,
-    pub(super) is_away: bool,
-    pub(super) now: u64,
-    pub(super) wake: Option<u64>,
+    pub(in crate::tests) database: Desk,
+    pub(in crate::tests) is_away: bool,
+    /// Questions about shared locks.
+    pub(in crate::tests) lock_asks: VecDeque<(u64, LockAsk)>,
+    pub(in crate::tests) now: u64,
+    pub(in crate::tests) wake: Option<u64>,
     /// The store answers at once.
-    pub(super) is_prompt: bool,
-    pub(super) processes: BTreeMap<Name, Process>,
-    pub(super) conns: BTreeSet<ConnId>,
-    pub(super) owed: BTreeMap<i64, ConnId>,
+    pub(in crate::tests) is_prompt: bool,
+    pub(in crate::tests) processes: BTreeMap<Name, Process>,
+    pub(in crate::tests) conns: BTreeSet<ConnId>,
+    pub(in crate::tests) owed: BTreeMap<i64, ConnId>,
     /// The shell's answers to effects, given once it has carried out all of them.
-    pub(super) later: VecDeque<Input>,
-    pub(super) answers: BTreeMap<i64, Answer>,
-    pub(super) last_id: i64,
-    pub(super) pids: i32,
-    pub(super) events: Vec<(EventKind, QueueJob)>,
-    pub(super) has_ended: bool,
+    pub(in crate::tests) later: VecDeque<Input>,
+    pub(in crate::tests) answers: BTreeMap<i64, Answer>,
+    pub(in crate::tests) last_id: i64,
+    pub(in crate::tests) pids: i32,
+    pub(in crate::tests) events: Vec<(EventKind, QueueJob)>,
+    pub(in crate::tests) has_ended: bool,
 }
 
-pub(super) const CLI: ConnId = ConnId(1);
-pub(super) const AGENT: ConnId = ConnId(2);
+pub(in crate::tests) const CLI: ConnId = ConnId(1);
+pub(in crate::tests) const AGENT: ConnId = ConnId(2);
 
 /// A client is the same whenever it comes back, by a connection of another number.
-pub(super) fn owner(conn: ConnId) -> &'static str {
+pub(in crate::tests) fn owner(conn: ConnId) -> &'static str {
     if conn.0 % 3 == 1 { "cli" } else { "agent" }
 }
 
-pub(super) fn lane(name: &str) -> gob_protocol::queue::LaneName {
+pub(in crate::tests) fn lane(name: &str) -> gob_protocol::queue::LaneName {
     gob_protocol::queue::LaneName::new(name).unwrap()
 }
 
-pub(super) fn id(number: u64) -> Name {
+pub(in crate::tests) fn id(number: u64) -> Name {
     Name::numbered(number)
 }
 
-pub(super) fn add(lane_name: &str) -> QueueAdd {
+pub(in crate::tests) fn add(lane_name: &str) -> QueueAdd {
     QueueAdd {
         lane: lane(lane_name),
         command: vec!["make".into()],
@@ -82,17 +85,18 @@ pub(super) fn add(lane_name: &str) -> QueueAdd {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(in crate::tests) fn new() -> Self {
         Self::with(config(Kind::graph()))
     }
 
-    pub(super) fn with(config: Config) -> Self {
+    pub(in crate::tests) fn with(config: Config) -> Self {
         let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
         let mut world = Self {
             core,
             desk: Desk::default(),
             database: Desk::default(),
             is_away: false,
+            lock_asks: VecDeque::new(),
             now: 0,
             wake: None,
             is_prompt: true,
@@ -112,7 +116,7 @@ impl World {
         world
     }
 
-    pub(super) fn joins(&mut self, conn: ConnId, owner: &str) -> Result<(), String> {
+    pub(in crate::tests) fn joins(&mut self, conn: ConnId, owner: &str) -> Result<(), String> {
         self.conns.insert(conn);
         self.feed(Input::Connected { conn, pid: Some(40) })?;
         let owner = Owner::new(owner).ok();
@@ -120,7 +124,7 @@ impl World {
         self.ask(conn, Request::Subscribe(gob_protocol::request::Subscribe::default())).map(|_| ())
     }
 
-    pub(super) fn leaves(&mut self, conn: ConnId) -> Result<(), String> {
+    pub(in crate::tests) fn leaves(&mut self, conn: ConnId) -> Result<(), String> {
         self.conns.remove(&conn);
         self.desk.leaves(conn);
         self.owed.retain(|_, of| *of != conn);
@@ -128,7 +132,7 @@ impl World {
     }
 
     /// Another supervisor follows one that was killed, or has ended in order.
-    pub(super) fn restarts(&mut self) -> Result<(), String> {
+    pub(in crate::tests) fn restarts(&mut self) -> Result<(), String> {
         let mut config = config(Kind::graph());
         self.desk.restarts(&mut config);
         self.core = Core::new(config, self.time());
@@ -141,11 +145,11 @@ impl World {
         conns.into_iter().try_for_each(|conn| self.joins(conn, owner(conn)))
     }
 
-    pub(super) fn time(&self) -> Now {
+    pub(in crate::tests) fn time(&self) -> Now {
         Now { mono_ms: self.now, wall: Timestamp(self.now as i64) }
     }
 
-    pub(super) fn ask(&mut self, conn: ConnId, request: Request) -> Result<i64, String> {
+    pub(in crate::tests) fn ask(&mut self, conn: ConnId, request: Request) -> Result<i64, String> {
         self.last_id += 1;
         let id = self.last_id;
         self.owed.insert(id, conn);
@@ -154,19 +158,19 @@ impl World {
     }
 
     /// The answer to a request that is answered without more ado.
-    pub(super) fn told(&mut self, conn: ConnId, request: Request) -> Answer {
+    pub(in crate::tests) fn told(&mut self, conn: ConnId, request: Request) -> Answer {
         let id = self.ask(conn, request).unwrap();
         self.answers.remove(&id).expect("an answer at once")
     }
 
-    pub(super) fn added(&mut self, add: QueueAdd) -> QueueJob {
+    pub(in crate::tests) fn added(&mut self, add: QueueAdd) -> QueueJob {
         match self.told(CLI, Request::QueueAdd(Box::new(add))) {
             Ok(Data::QueueAdd(data)) => data.job,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(super) fn feed(&mut self, input: Input) -> Result<(), String> {
+    pub(in crate::tests) fn feed(&mut self, input: Input) -> Result<(), String> {
         let out = self.core.apply(input, self.time());
         for effect in out {
             self.carry_out(effect)?;
@@ -184,25 +188,25 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn database_answers(&mut self) -> Result<(), String> {
+    pub(in crate::tests) fn database_answers(&mut self) -> Result<(), String> {
         let now = self.time().wall;
         self.database.answers(now)?.map_or(Ok(()), |input| self.feed(input))
     }
 
-    pub(super) fn store_answers(&mut self) -> Result<(), String> {
+    pub(in crate::tests) fn store_answers(&mut self) -> Result<(), String> {
         let now = self.time().wall;
         self.desk.answers(now)?.map_or(Ok(()), |input| self.feed(input))
     }
 
-    pub(super) fn store_fails(&mut self) -> Result<(), String> {
+    pub(in crate::tests) fn store_fails(&mut self) -> Result<(), String> {
         self.desk.fails().map_or(Ok(()), |input| self.feed(input))
     }
 
-    pub(super) fn store_is_slow(&mut self) -> Result<(), String> {
+    pub(in crate::tests) fn store_is_slow(&mut self) -> Result<(), String> {
         self.desk.is_slow().map_or(Ok(()), |input| self.feed(input))
     }
 
-    pub(super) fn carry_out(&mut self, effect: Effect) -> Result<(), String> {
+    pub(in crate::tests) fn carry_out(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::Reply { conn, id: Some(Id::Number(id)), result } => {
                 ensure!(self.conns.contains(&conn), "an answer for {conn:?}, which is gone");
@@ -227,6 +231,7 @@ impl World {
                 }
                 self.database.asked.push_back((ticket, Question::Queue(ask)));
             }
+            Effect::Ask { ticket, question: Question::Lock(ask) } => self.lock_asks.push_back((ticket, *ask)),
             Effect::Ask { ticket, question } => self.desk.asked.push_back((ticket, question)),
             Effect::Spawn(plan) => {
                 let job = plan.key.name.clone();
@@ -259,13 +264,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(in crate::tests) fn check(&self) -> Result<(), String> {
         self.desk.check(&self.core, &self.database.asked)?;
         ensure!(self.wake == self.core.cx.timers.earliest(), "wakes at {:?}", self.wake);
         Ok(())
     }
 
-    pub(super) fn spawned(&mut self, job: &Name) -> Result<(), String> {
+    pub(in crate::tests) fn spawned(&mut self, job: &Name) -> Result<(), String> {
         self.pids += 1;
         let pid = self.pids;
         let Some(process) = self.processes.get_mut(job).filter(|process| !process.is_there) else {
@@ -276,7 +281,7 @@ impl World {
         self.feed(Input::Spawned { key, pid, port: None, new: New(false) })
     }
 
-    pub(super) fn exits(&mut self, job: &Name, exit: Exit) -> Result<(), String> {
+    pub(in crate::tests) fn exits(&mut self, job: &Name, exit: Exit) -> Result<(), String> {
         self.spawned(job)?;
         let Some(process) = self.processes.remove(job) else { return Ok(()) };
         let key = process.key;
@@ -287,12 +292,12 @@ impl World {
         self.feed(Input::Freed { key })
     }
 
-    pub(super) fn ends(&mut self, number: u64, code: i32) {
+    pub(in crate::tests) fn ends(&mut self, number: u64, code: i32) {
         self.exits(&id(number), Exit::Code { code }).unwrap();
     }
 
     /// Time passes up to the next deadline.
-    pub(super) fn due(&mut self) -> Result<(), String> {
+    pub(in crate::tests) fn due(&mut self) -> Result<(), String> {
         let Some(at) = self.wake else { return Ok(()) };
         self.now = self.now.max(at);
         self.wake = None;
@@ -300,7 +305,7 @@ impl World {
     }
 
     /// Time passes, and every deadline of it is met.
-    pub(super) fn pass(&mut self, ms: u64) {
+    pub(in crate::tests) fn pass(&mut self, ms: u64) {
         let until = self.now + ms;
         while self.wake.is_some_and(|at| at <= until) {
             self.due().unwrap();
@@ -308,24 +313,24 @@ impl World {
         self.now = until;
     }
 
-    pub(super) fn runs(&self) -> Vec<String> {
+    pub(in crate::tests) fn runs(&self) -> Vec<String> {
         self.processes.keys().map(ToString::to_string).collect()
     }
 
-    pub(super) fn status(&self, number: u64) -> QueueStatus {
+    pub(in crate::tests) fn status(&self, number: u64) -> QueueStatus {
         self.desk.store.job(id(number).as_str()).status
     }
 
-    pub(super) fn code(&mut self, conn: ConnId, request: Request) -> ErrorCode {
+    pub(in crate::tests) fn code(&mut self, conn: ConnId, request: Request) -> ErrorCode {
         self.told(conn, request).expect_err("a refusal").code
     }
 
-    pub(super) fn claims(&mut self, conn: ConnId, wait_ms: Option<u64>) -> i64 {
+    pub(in crate::tests) fn claims(&mut self, conn: ConnId, wait_ms: Option<u64>) -> i64 {
         let claim = QueueClaim { lane: lane("out"), worker_id: format!("host-{}", conn.0 % 3), wait_ms };
         self.ask(conn, Request::QueueClaim(claim)).unwrap()
     }
 
-    pub(super) fn got(&mut self, request: i64) -> Option<Option<Name>> {
+    pub(in crate::tests) fn got(&mut self, request: i64) -> Option<Option<Name>> {
         match self.answers.remove(&request)? {
             Ok(Data::QueueClaim(data)) => Some(data.job.map(|job| job.id)),
             other => panic!("{other:?}"),
@@ -333,16 +338,16 @@ impl World {
     }
 }
 
-pub(super) fn finish(number: u64, conn: ConnId, success: bool) -> Request {
+pub(in crate::tests) fn finish(number: u64, conn: ConnId, success: bool) -> Request {
     let worker_id = format!("host-{}", conn.0 % 3);
     Request::QueueFinish(QueueFinish { job_id: id(number), worker_id, success, error: None, attempt: None })
 }
 
-pub(super) fn beat(number: u64, conn: ConnId) -> Request {
+pub(in crate::tests) fn beat(number: u64, conn: ConnId) -> Request {
     let worker_id = format!("host-{}", conn.0 % 3);
     Request::QueueHeartbeat(QueueHeartbeat { job_id: id(number), worker_id, attempt: None })
 }
 
-pub(super) fn by_job(number: u64) -> ByJob {
+pub(in crate::tests) fn by_job(number: u64) -> ByJob {
     ByJob { job_id: id(number) }
 }

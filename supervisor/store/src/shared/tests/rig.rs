@@ -3,9 +3,11 @@
 use super::server::Postgres;
 use crate::shared::{Address, Failure, Handle, News, Settings, SharedState, State, Told};
 use crate::tests::skip;
+use gob_protocol::lock::ask::{LockAsk, LockTold};
 use gob_protocol::queue::{Claim, Claimant, Ending, NewJob, QueueAsk, QueueEnd, QueueTold, Settled};
 use gob_protocol::{LaneName, Name, Owner, QueueJob, Timestamp};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -34,6 +36,17 @@ impl Server {
                 None
             }
         }
+    }
+
+    /// Runs statements as the owner of the database, and returns their rows.
+    pub(super) fn psql(&self, sql: &str) -> String {
+        let dir = self.postgres.dir().to_string_lossy().into_owned();
+        let done = Command::new("psql")
+            .args(["-h", &dir, "-U", "gob", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-Atc", sql])
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
     pub(super) fn address(&self) -> Address {
@@ -102,6 +115,18 @@ impl Machine {
             Told::Answer { ticket, answer } if ticket == wanted => Some(answer.map(|told| *told)),
             _other => None,
         })
+    }
+
+    /// Asks about locks, and waits for the answer.
+    pub(super) fn locks(&mut self, ask: LockAsk) -> LockTold {
+        self.tickets += 1;
+        let wanted = self.tickets;
+        self.handle.ask_locks(wanted, now(), Box::new(ask)).unwrap();
+        let answer = self.until(|told| match told {
+            Told::LockAnswer { ticket, answer } if ticket == wanted => Some(answer),
+            _other => None,
+        });
+        *answer.unwrap()
     }
 
     pub(super) fn told(&mut self, ask: QueueAsk) -> QueueTold {

@@ -93,19 +93,11 @@ fn a_holder_that_can_not_renew_in_time_is_told_before_others_may_have_its_claims
 fn tables_of_a_later_gob_are_refused_by_name_and_not_touched() {
     let Some(server) = Server::start() else { return };
     drop(server.machine_up("ada"));
-    let psql = |sql: &str| {
-        let dir = server.postgres.dir().to_string_lossy().into_owned();
-        let done = Command::new("psql")
-            .args(["-h", &dir, "-U", "gob", "-d", "postgres", "-Atc", sql])
-            .output()
-            .unwrap();
-        String::from_utf8(done.stdout).unwrap().trim().to_owned()
-    };
-    psql("UPDATE gob.version SET version = 99");
+    server.psql("UPDATE gob.version SET version = 99");
     let mut bob = Machine::new(server.settings("bob"));
     let why = bob.until(|told| if let Told::Away(why) = told { Some(why) } else { None });
     assert!(why.starts_with("its tables have version 99, this gob knows versions up to"), "{why}");
-    assert_eq!(psql("SELECT version FROM gob.version"), "99");
+    assert_eq!(server.psql("SELECT version FROM gob.version"), "99");
 }
 
 #[test]
