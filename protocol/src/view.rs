@@ -192,14 +192,16 @@ pub struct View {
     /// [`PORTS_SHOWN`](crate::limits::PORTS_SHOWN).
     #[serde(default)]
     pub ports: Vec<Port>,
+    /// Another program lies at its program's path than it runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub program_changed: bool,
     /// The reason why it must not be started.
     #[serde(default)]
     pub blocked: Option<String>,
     /// The time of its last output.
     #[serde(default)]
     pub last_output_at: Option<Timestamp>,
-    /// The duration to expect of a run of a job: the median of its latest successful runs; null before three of them, and for
-    /// graphs.
+    /// The median of a job's latest successful runs; null before three of them, and for graphs.
     #[serde(default)]
     pub expected_ms: Option<u64>,
 }

@@ -20,6 +20,7 @@
 //! | the history was asked, or has answered | `history` | core `history` |
 //! | the shared database was asked, has answered or has news | `shared` | core `queue/shared` |
 //! | locks are noted as held | `shell` | core `locks` |
+//! | the program of a worker was replaced on disk | `programs` | core `looks` |
 //! | another program takes over | `upgrade` | core `upgrade` |
 //! | the end | signals, the keeper's death | core `ends` |
 //!
@@ -54,6 +55,7 @@ mod memory;
 mod outbound;
 mod output;
 mod program;
+mod programs;
 mod project;
 mod readiness;
 mod record;

@@ -118,6 +118,7 @@ impl Life {
             Happened::Configured(read) => shell.configured(read),
             Happened::Probed(found) => shell.take_found(found),
             Happened::Foreign(found) => shell.take_foreign(found),
+            Happened::Programs(news) => shell.take_programs(news),
             Happened::Healer(heal::News::Mended(mended)) => shell.take_healed(mended),
             Happened::Healer(heal::News::Lost(lost)) => shell.input(Input::SocketsLost(lost)),
             Happened::Gone(gone) => {

@@ -4,7 +4,7 @@
 //! so that they wait behind no queue (`turns`). The queue is bounded: a task that finds no room waits, which
 //! delays only itself, and a thread keeps its messages (`output::reports`).
 
-use crate::{foreign, heal, output, readiness, recovery, shell};
+use crate::{foreign, heal, output, programs, readiness, recovery, shell};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -25,6 +25,8 @@ pub(crate) enum Happened {
     Configured(gob_core::Read),
     /// Files of gob's own, or sockets of workers, were lost.
     Healer(heal::News),
+    /// Programs of workers were replaced on disk, or were looked at.
+    Programs(programs::News),
     /// A process of an earlier supervisor has ended.
     Gone(recovery::Gone),
 }

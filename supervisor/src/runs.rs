@@ -17,6 +17,7 @@ use crate::cgroups::Cgroups;
 use crate::disks::Disks;
 use crate::graph_lock::HeldLock;
 use crate::journal::Journal;
+use crate::programs::Program;
 use crate::readiness::{Tree, Wanted};
 use crate::sys::kernel::Kernel;
 use crate::sys::linux::Linux;
@@ -46,6 +47,8 @@ pub(crate) struct Place {
     /// Whether the graph was new to gob.
     pub(crate) new: New,
     pub(crate) program: CString,
+    /// What lies at its path.
+    pub(crate) form: Program,
     /// Its working directory, open.
     pub(crate) cwd: OwnedFd,
 }

@@ -28,6 +28,7 @@ use crate::last::Last;
 use crate::mailbox::{Happened, Post};
 use crate::output::Output;
 use crate::program;
+use crate::programs::Programs;
 use crate::readiness::{Look, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
@@ -91,6 +92,7 @@ pub(crate) struct Shell {
     settings: Settings,
     readiness: Readiness,
     foreign: Foreign,
+    programs: Programs,
     ports: Ports,
     conns: Connections,
     /// Connections with new frames in this turn of the loop.
@@ -147,6 +149,7 @@ impl Shell {
             readiness,
             foreign: Foreign::new(Post::new(to_loop, Happened::Foreign), runs.life(), disks.clone()),
             runs,
+            programs: Programs::new(disks.clone(), Post::new(to_loop, Happened::Programs)),
             ports: Ports::default(),
             conns: Connections::new(),
             touched: Vec::new(),

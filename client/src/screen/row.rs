@@ -13,6 +13,9 @@ use std::time::Duration;
 /// The highest share of a run that is not over.
 const MOST_PERCENT: u8 = 99;
 
+/// The mark of a state for a worker that runs an older program than the one on disk.
+const OLD: &str = " (old)";
+
 /// The part of a worker that a row shows.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Row<'a> {
@@ -38,6 +41,8 @@ pub struct Row<'a> {
     expected_ms: Option<u64>,
     #[serde(default)]
     ports: Vec<Port>,
+    #[serde(default)]
+    program_changed: bool,
 }
 
 /// The answer to `list`, as far as rows go.
@@ -65,6 +70,7 @@ impl<'a> From<&'a View> for Row<'a> {
             command: view.command.iter().map(Cow::from).collect(),
             expected_ms: view.expected_ms,
             ports: view.ports.clone(),
+            program_changed: view.program_changed,
         }
     }
 }
@@ -137,6 +143,12 @@ impl Row<'_> {
         &self.name
     }
 
+    /// Returns whether the worker runs an older program than the one on disk.
+    #[must_use]
+    pub const fn is_outdated(&self) -> bool {
+        self.program_changed
+    }
+
     /// Returns the tone of the row.
     #[must_use]
     pub const fn tone(&self) -> Tone {
@@ -150,7 +162,7 @@ impl Row<'_> {
             name: &self.name,
             kind: &self.kind,
             owner: &self.owner,
-            state: self.state(now),
+            state: self.state(now) + if self.program_changed { OLD } else { "" },
             pid: self.pid,
             up: self.started_at.filter(|_| self.pid.is_some()).map(|at| up(since(at, now))),
             restarts: self.restarts,
@@ -273,6 +285,14 @@ mod tests {
         let idle =
             json!({"kind": "job", "state": "idle", "pid": null, "endpoint": null, "expected_ms": 160_000});
         assert_eq!(state(idle), "idle");
+    }
+
+    #[test]
+    fn a_worker_that_runs_an_older_program_is_marked() {
+        let old = view(json!({"program_changed": true}));
+        let row = Row::from(&old);
+        assert_eq!((row.words(now()).state.as_str(), row.is_outdated()), ("ready (old)", true));
+        assert!(!Row::from(&view(json!({}))).is_outdated());
     }
 
     #[test]

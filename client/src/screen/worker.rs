@@ -18,6 +18,8 @@ pub enum Badge {
     Restarted(u32),
     /// It must not be started, for this reason.
     Blocked(String),
+    /// It runs an older program than the one on disk.
+    Outdated,
 }
 
 impl std::fmt::Display for Badge {
@@ -27,6 +29,7 @@ impl std::fmt::Display for Badge {
             Self::Leased(leases) => f.write_str(&count(u64::from(*leases), "lease")),
             Self::Restarted(restarts) => f.write_str(&count(u64::from(*restarts), "restart")),
             Self::Blocked(reason) => write!(f, "blocked: {reason}"),
+            Self::Outdated => f.write_str("its program was replaced on disk"),
         }
     }
 }
@@ -38,7 +41,8 @@ pub fn badges(worker: &View) -> Vec<Badge> {
     let not_yours = (!worker.owned).then_some(Badge::NotYours);
     let restarted = (worker.restarts > 0).then_some(Badge::Restarted(worker.restarts));
     let leased = (worker.leases > 0).then_some(Badge::Leased(worker.leases));
-    [blocked, not_yours, restarted, leased].into_iter().flatten().collect()
+    let outdated = worker.program_changed.then_some(Badge::Outdated);
+    [blocked, outdated, not_yours, restarted, leased].into_iter().flatten().collect()
 }
 
 /// Returns why a worker is not as it should be: the reason of a bad state, or the end of a job that failed. `None` where
@@ -92,6 +96,11 @@ pub fn worker(worker: &View, now: Timestamp) -> Vec<Fact> {
     ];
     facts.extend(optional.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))));
     facts.push(("command", command(&worker.command)));
+    if worker.program_changed {
+        let restart =
+            format!("{} since it started; gobctl restart {}", Badge::Outdated, word(worker.name.as_str()));
+        facts.push(("program", restart));
+    }
     let (restarts, leases) = (Badge::Restarted(worker.restarts), Badge::Leased(worker.leases));
     facts.push(("run", format!("{}, {restarts}, {leases}", worker.run)));
     facts.extend(holders(worker).map(|holder| ("lease", holder)));
@@ -166,6 +175,14 @@ pub(crate) mod tests {
             view(json!({"owned": false, "owner": "agent", "leases": 1, "restarts": 2, "blocked": "why"}));
         let words: Vec<String> = badges(&all).iter().map(ToString::to_string).collect();
         assert_eq!(words, ["blocked: why", "you don't own it", "2 restarts", "1 lease"]);
+    }
+
+    #[test]
+    fn an_older_program_is_said_with_the_way_to_the_new_one() {
+        let old = view(json!({"program_changed": true}));
+        assert_eq!(badges(&old), [Badge::Outdated]);
+        let said = "its program was replaced on disk since it started; gobctl restart demo";
+        assert!(worker(&old, now()).contains(&("program", said.to_owned())));
     }
 
     #[test]

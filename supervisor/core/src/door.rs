@@ -5,6 +5,7 @@ use crate::conns::{Caller, actor_of};
 use crate::cx::Cx;
 use crate::ids::{ConnId, Now, RunKey};
 use crate::io::{Effect, Input};
+use crate::looks;
 use crate::parts::PortsSeen;
 use crate::ports;
 use crate::queue;
@@ -124,6 +125,11 @@ impl Core {
             Input::ProgramTried(tried) => self.upgrade.tried(tried, &mut self.cx),
             Input::NotReplaced(why) => self.upgrade.failed(&why, &mut self.cx),
             Input::Upgraded(to) => self.upgrade.done(to, &mut self.cx),
+            Input::Programs(seen) => {
+                for (key, is_other) in seen {
+                    self.of_run(&key, |run, given, cx| looks::program(run, given, cx, is_other));
+                }
+            }
             Input::KeeperBrought(keeper) => self.upgrade.keeper(keeper, &mut self.cx),
             Input::Terminate => self.terminate(),
             input @ (Input::OrphanEnded { .. }

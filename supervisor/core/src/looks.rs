@@ -1,4 +1,4 @@
-//! The looks at where a run listens: when the shell looks by itself, and the meaning of what it sees.
+//! The looks at a run from outside: at its program on disk, and at where it listens: when the shell looks by itself, and the meaning of what it sees.
 //!
 //! A run is looked at a few times after it got its process, and as often again after it became ready; from then on only
 //! when a client asks (`ports`). So a worker that rests costs nothing.
@@ -8,7 +8,7 @@ use crate::io::Effect;
 use crate::parts::Listener;
 use crate::run::Run;
 use crate::stage::Stage;
-use crate::step::Step;
+use crate::step::{Given, Step};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -63,6 +63,17 @@ pub(crate) fn seen(run: &mut Run, cx: &mut Cx, listeners: &[Listener]) -> Step {
     }
     run.ports = ports;
     // An event tells all of the worker as it is.
+    run.show_held(cx);
+    Step::Tell(EventKind::WorkerUpdated, Actor::Supervisor)
+}
+
+/// The program of the run was looked at: another one lies there than it runs, or does no longer.
+pub(crate) fn program(run: &mut Run, given: &Given<'_>, cx: &mut Cx, is_other: bool) -> Step {
+    // A job of the queue is not restarted, and has a run of its own for each attempt.
+    if !listens(run) || given.spec.queued().is_some() || run.program_changed == is_other {
+        return Step::Stay;
+    }
+    run.program_changed = is_other;
     run.show_held(cx);
     Step::Tell(EventKind::WorkerUpdated, Actor::Supervisor)
 }

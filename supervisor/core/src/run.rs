@@ -48,6 +48,9 @@ pub(crate) struct Run {
     /// The looks at its ports that are over; `None` when no more is waited for.
     #[serde(default)]
     pub(crate) looks: Option<u8>,
+    /// Another program lies where its own lay when it began.
+    #[serde(default)]
+    pub(crate) program_changed: bool,
     /// When it became ready.
     pub(crate) ready_mono_ms: Option<u64>,
     /// Time of the latest event with its own status while it starts.
@@ -143,6 +146,7 @@ impl Run {
             endpoint_is_its_own: false,
             ports: Vec::new(),
             looks: None,
+            program_changed: false,
             ready_mono_ms: None,
             told_mono_ms: None,
             held: Held::default(),

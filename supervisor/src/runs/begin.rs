@@ -31,7 +31,7 @@ impl<K: Kernel> Runs<K> {
         (stdout, stderr): (&OwnedFd, &OwnedFd),
         place: &Place,
     ) -> Result<ProcessId, SpawnFailure> {
-        let Place { lock, program, cwd, new: _ } = place;
+        let Place { lock, program, cwd, form: _, new: _ } = place;
         let argv = program::c_strings(plan.command.iter().cloned())?;
         let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
         let limits: Option<Vec<Limit>> =

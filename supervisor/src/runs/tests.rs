@@ -13,6 +13,7 @@ use super::{Place, Reaping, Runs, Swept};
 use crate::cgroups::Cgroups;
 use crate::disks::Disks;
 use crate::journal::Journal;
+use crate::programs::Program;
 use crate::sys::fake::{Call, Fake, OWN};
 use crate::sys::tag::Tags;
 use gob_config::kind::Check;
@@ -101,7 +102,8 @@ impl Bench {
         };
         let null = || OwnedFd::from(File::open("/dev/null").unwrap());
         let cwd = OwnedFd::from(File::open("/").unwrap());
-        let place = Place { lock: None, new: New::default(), program: CString::new("worker").unwrap(), cwd };
+        let (program, form) = (CString::new("worker").unwrap(), Program::at(Path::new("/none")));
+        let place = Place { lock: None, new: New::default(), program, form, cwd };
         let ProcessId { pid, .. } = self.runs.spawn(&plan, (&null(), &null()), &place).unwrap();
         let tag = self.fake.with(|world| world.get(pid).unwrap().of).unwrap();
         Started { key, pid, tag }

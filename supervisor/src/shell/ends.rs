@@ -19,6 +19,7 @@ impl Shell {
     /// Has the rest of a run's output read. That is done at once where the drain thread has met its end, unless a report about
     /// the run may be under way that still matters.
     pub(super) fn read_rest(&mut self, key: RunKey, was_ready: bool) -> Option<Input> {
+        self.programs.end(&key);
         if was_ready && self.taps.get(&key).is_some_and(Tap::has_ended) {
             return Some(self.all_read(key));
         }

@@ -10,12 +10,16 @@ use crate::disks::{At, Disks, Silent};
 use crate::files;
 use crate::graph_lock::{HeldLock, NoLock};
 use crate::program;
+use crate::programs::Program;
 use crate::readiness::{NoPort, with_port};
 use crate::runs::Place;
 use gob_core::{Input, New, RunKey, SpawnPlan, SpawnStep};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -215,8 +219,9 @@ fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> 
     }
     at.enter("look for program", plan.command.first().map_or("", String::as_str))?;
     let program = program::find(plan)?;
+    let form = Program::at(&Path::new(&plan.cwd).join(OsStr::from_bytes(program.as_bytes())));
     at.enter("chdir", &plan.cwd)?;
     let cwd = open(plan.cwd.as_str(), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let cwd = cwd.map_err(|e| program::because(SpawnStep::Chdir { path: plan.cwd.clone() }, e))?;
-    Ok(Place { lock, new, program, cwd })
+    Ok(Place { lock, new, program, form, cwd })
 }

@@ -5,6 +5,7 @@ use crate::foreign;
 use crate::heal::Mended;
 use crate::history;
 use crate::output::FromOutput;
+use crate::programs;
 use crate::readiness::{self, Found};
 use crate::shared;
 use gob_core::{Input, Lost, Note, RunKey};
@@ -13,6 +14,14 @@ use gob_store::Told;
 use std::sync::Arc;
 
 impl Shell {
+    /// Tells the core of programs that were replaced on disk while workers run them.
+    pub(crate) fn take_programs(&mut self, news: programs::News) {
+        let seen = self.programs.take(news);
+        if !seen.is_empty() {
+            self.input(Input::Programs(seen));
+        }
+    }
+
     /// Handles a result of work beside the loop.
     pub(crate) fn take_done(&mut self, done: Done) {
         let Some(done) = self.put_off_done(done) else { return };

@@ -33,7 +33,10 @@ impl Shell {
         let Preparing { plan, port, .. } = preparing;
         let key = plan.key.clone();
         match self.try_spawn(plan, *port, &place) {
-            Ok(pid) => Input::Spawned { key, pid, port: *port, new: place.new },
+            Ok(pid) => {
+                self.programs.begin(key.clone(), place.form);
+                Input::Spawned { key, pid, port: *port, new: place.new }
+            }
             Err(failure) => {
                 self.let_go(place.lock);
                 refused(key, failure.into())

@@ -7,6 +7,7 @@ use crate::foreign::ForeignState;
 use crate::graph_lock::HeldLock;
 use crate::last::Last;
 use crate::output::{OutputState, Tap};
+use crate::programs::Program;
 use crate::readiness::{Ports, PortsState};
 use crate::sys::wire::Wire;
 use crate::upgrade::{self, Candidate, Inherited, Named, Pause, ShellState, Trial, Unfit};
@@ -33,6 +34,7 @@ pub(crate) struct Resumed {
     pub(crate) claims: Claims,
     pub(crate) ports: PortsState,
     pub(crate) foreign: ForeignState,
+    pub(crate) programs: Vec<(RunKey, Program)>,
 }
 
 /// Whether an effect that is not carried out is given again by [`Core::resume`].
@@ -232,6 +234,7 @@ impl Shell {
             readiness: self.readiness.hand_over(named),
             foreign: self.foreign.hand_over(named),
             store: self.history.hand_over(),
+            programs: self.programs.hand_over(),
             shared: self.shared.hand_over(),
         }
     }
@@ -248,13 +251,14 @@ impl Shell {
 
     /// Takes in what another program left.
     pub(crate) fn take_over(&mut self, resumed: Resumed, inherited: &mut Inherited) -> Result<(), Unfit> {
-        let Resumed { conns, locks, taps, located, claims, ports, foreign } = resumed;
+        let Resumed { conns, locks, taps, located, claims, ports, foreign, programs } = resumed;
         self.conns = conns;
         self.locks.extend(locks);
         taps.into_iter().for_each(|(key, tap)| self.taps.insert(key, tap));
         self.claims = claims;
         self.ports = Ports::resume(ports);
         self.foreign.resume(foreign, inherited)?;
+        self.programs.resume(programs);
         // The file may be behind by now.
         self.last = Last::default();
         self.located = located;

@@ -8,6 +8,7 @@ use crate::accept::Door;
 use crate::boot::Boot;
 use crate::clock::Clock;
 use crate::desk::Desk;
+use crate::graph_lock::{HeldLock, HeldLockState};
 use crate::heal::Healer;
 use crate::history::History;
 use crate::life::Life;
@@ -51,8 +52,19 @@ pub(crate) fn take_over(Left { state, mut inherited }: Left) -> Result<Life, Unf
     let inherited = &mut inherited;
     let State { core, shell, steady, .. } = state;
     let steady = steady.ok_or_else(|| Unfit::Unknown("the state is only for a trial".to_owned()))?;
-    let ShellState { boot, runs, locks, conns, taps, ports, readiness: ready, foreign, store, shared } =
-        shell;
+    let ShellState {
+        boot,
+        runs,
+        locks,
+        conns,
+        taps,
+        ports,
+        readiness: ready,
+        foreign,
+        store,
+        shared,
+        programs,
+    } = shell;
     let SteadyState { output, door, site, leftovers } = steady;
     let clock = Clock::read();
     let mut boot = Boot::resume(boot, &core, inherited)?;
@@ -61,15 +73,7 @@ pub(crate) fn take_over(Left { state, mut inherited }: Left) -> Result<Life, Unf
     let disks = disks::Disks::new();
     let settings = settings::Settings::from_env(disks.clone(), Post::new(&to_loop, Happened::Configured));
     let claims = claims::Claims::default();
-    // Each is older than the run that its worker has by now.
-    let mut held = locks;
-    held.sort_by_key(|(_, lock)| lock.order());
-    let locks: Result<Vec<_>, Unfit> = held
-        .into_iter()
-        .map(|(key, lock)| {
-            Ok((key, Arc::new(crate::graph_lock::HeldLock::resume(lock, &claims, inherited)?)))
-        })
-        .collect();
+    let locks = held(locks, &claims, inherited)?;
     let state_dir = boot.paths.state_dir.clone();
     let state_dir = Path::new(&state_dir);
     let life = (boot.open_files, boot.server.instance.clone());
@@ -101,7 +105,7 @@ pub(crate) fn take_over(Left { state, mut inherited }: Left) -> Result<Life, Unf
     let hands = Hands { runs, output, settings, readiness, history, shared };
     let mut shell = Shell::new(core, hands, boot, clock, &to_loop);
     let taps = taps.into_iter().collect();
-    shell.take_over(Resumed { conns, locks: locks?, taps, located, claims, ports, foreign }, inherited)?;
+    shell.take_over(Resumed { conns, locks, taps, located, claims, ports, foreign, programs }, inherited)?;
     let desk = Desk::new(shell);
     let memory = Rc::<Memory>::default();
     tokio::task::spawn_local(Rc::clone(&memory).give_back());
@@ -122,4 +126,16 @@ pub(crate) fn take_over(Left { state, mut inherited }: Left) -> Result<Life, Unf
     fault::at("resumed");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "goes on for the program before");
     Ok(life)
+}
+
+/// The locks of runs, in the order in which these began.
+fn held(
+    mut locks: Vec<(RunKey, HeldLockState)>,
+    claims: &claims::Claims,
+    inherited: &mut Inherited,
+) -> Result<Vec<(RunKey, Arc<HeldLock>)>, Unfit> {
+    // Each is older than the run that its worker has by now.
+    locks.sort_by_key(|(_, lock)| lock.order());
+    let resumed = locks.into_iter();
+    resumed.map(|(key, lock)| Ok((key, Arc::new(HeldLock::resume(lock, claims, inherited)?)))).collect()
 }

@@ -11,6 +11,7 @@ use crate::foreign::ForeignState;
 use crate::graph_lock::HeldLockState;
 use crate::heal::SiteState;
 use crate::output::{OutputState, TapState};
+use crate::programs::Program;
 use crate::readiness::{PortsState, ReadinessState};
 use crate::recovery::LeftoversState;
 use crate::runs::RunsState;
@@ -52,6 +53,9 @@ pub(crate) struct ShellState {
     pub(crate) readiness: ReadinessState,
     pub(crate) foreign: ForeignState,
     pub(crate) store: StoreState,
+    /// The programs of live runs, as they were when these began.
+    #[serde(default)]
+    pub(crate) programs: Vec<(RunKey, Program)>,
     /// Newer than the first version.
     #[serde(default)]
     pub(crate) shared: SharedState,

@@ -55,6 +55,7 @@ mod names;
 mod no_threads;
 mod nuke;
 mod orphans;
+mod outdated;
 mod owners;
 mod pages;
 mod ports;

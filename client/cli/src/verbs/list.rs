@@ -13,9 +13,12 @@ use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::call::List;
 use gob_client::protocol::State;
 use gob_client::protocol::answer::ListData;
+use gob_client::protocol::shell::word;
 use gob_client::screen::{Row, Rows};
 use gob_client::{Error, Owner, View};
 
+/// The most workers that a hint names.
+const NAMED: usize = 5;
 /// The word of the table for a job that is ready.
 const RUNNING: &str = "running";
 
@@ -121,7 +124,22 @@ fn show(context: &Context, filter: &List, workers: &[Row<'_>]) -> Result<(), Fai
         });
         return Ok(());
     }
-    out::print(&rows::list(workers, now(), context.look()))
+    out::print(&rows::list(workers, now(), context.look()))?;
+    let outdated: Vec<&str> = workers.iter().filter(|row| row.is_outdated()).map(Row::name).collect();
+    outdated_note(&outdated).iter().for_each(|note| context.note(note));
+    Ok(())
+}
+
+/// Returns the note about workers that run older programs than those on disk.
+fn outdated_note(names: &[&str]) -> Option<String> {
+    let what = match names {
+        [] => return None,
+        [name] => format!("{name} runs an older program than the one on disk"),
+        _ => format!("{} workers run older programs than those on disk", names.len()),
+    };
+    let more = if names.len() > NAMED { " …" } else { "" };
+    let named: Vec<_> = names.iter().take(NAMED).map(|name| word(name)).collect();
+    Some(format!("{what}; gobctl restart {}{more}", named.join(" ")))
 }
 
 fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Failure> {
@@ -143,4 +161,18 @@ pub(super) fn passes(filter: &List, worker: &View) -> bool {
         && filter.kind.as_ref().is_none_or(|kind| **kind == *worker.kind)
         && filter.state.is_none_or(|state| state == worker.state)
         && filter.cwd.as_ref().is_none_or(|cwd| worker.cwd.as_deref() == Some(cwd))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outdated_workers_are_named_with_the_way_to_the_new_program() {
+        assert_eq!(outdated_note(&[]), None);
+        let one = "a b runs an older program than the one on disk; gobctl restart 'a b'";
+        assert_eq!(outdated_note(&["a b"]).as_deref(), Some(one));
+        let many = outdated_note(&["a", "b", "c", "d", "e", "f"]).unwrap();
+        assert_eq!(many, "6 workers run older programs than those on disk; gobctl restart a b c d e …");
+    }
 }

@@ -1373,7 +1373,7 @@ export interface View {
   endpoint: string | null;
   /** The exit of its latest run. */
   exit: Exit | null;
-  /** The duration to expect of a run of a job: the median of its latest successful runs; null before three of them, and for graphs. */
+  /** The median of a job's latest successful runs; null before three of them, and for graphs. */
   expected_ms: number | null;
   /** The graph it serves; null for jobs. */
   graph: string | null;
@@ -1401,6 +1401,8 @@ export interface View {
   pid: number | null;
   /** Ports on which its tree listens, as far as it was looked, at most `PORTS_SHOWN`. */
   ports: Port[];
+  /** Another program lies at its program's path than it runs. */
+  program_changed?: boolean;
   /** The readiness of its latest run. */
   ready_at: Timestamp | null;
   /** The reason for its state, in words. */

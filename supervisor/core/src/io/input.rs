@@ -272,6 +272,8 @@ pub enum Input {
     /// This is the new program, after [`Effect::Replace`](crate::Effect::Replace) of the one before it; fed behind
     /// [`Core::resume`](crate::Core::resume).
     Upgraded(Program),
+    /// Whether the programs of these runs were replaced on disk since they began.
+    Programs(Vec<(RunKey, bool)>),
     /// The answer to [`Effect::BringKeeper`](crate::Effect::BringKeeper).
     KeeperBrought(KeeperUpgrade),
     /// The supervisor is to end in order: a signal, or its keeper died.

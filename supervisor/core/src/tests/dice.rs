@@ -101,6 +101,7 @@ impl Dice {
                 2..7 if self.ends => Step::Terminate,
                 13..23 => Step::Healed,
                 23..43 => Step::SocketsLost(self.maybe(50, Self::name).into_iter().collect()),
+                43..63 => Step::Program(self.name(), self.below(3) != 0),
                 _more => Step::Ask(self.conn(), Request::Cleanup),
             },
         }

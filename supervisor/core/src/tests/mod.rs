@@ -75,6 +75,7 @@ mod locks;
 mod one_worker;
 mod owner;
 mod ports;
+mod programs;
 mod queue;
 mod random;
 mod readiness;

@@ -5,7 +5,7 @@ use super::reports::{ends, failed, holder, leftovers, record, seen, stale_inputs
 use super::runs::{Run, Stage};
 use super::shared::Word;
 use crate::failure::Unclear;
-use crate::{ConnId, Examined, Holder, Input, Lost, New, Note, Orphan, Unfit};
+use crate::{ConnId, Examined, Holder, Input, Lost, New, Note, Orphan, RunKey, Unfit};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::request::{ByName, Hello};
 use gob_protocol::{Exit, Id, Name, Owner, ProcessId, Receipt, Request, Timestamp};
@@ -77,6 +77,8 @@ pub(super) enum Step {
     Healed,
     /// The files of these workers' sockets are gone; no names: any may be.
     SocketsLost(Vec<Name>),
+    /// The program of its latest run was looked at: another one lies there, or not.
+    Program(Name, bool),
     Terminate,
     /// The upgrade that is under way gets on, well or not.
     Upgrade(bool),
@@ -272,6 +274,10 @@ impl World {
         let is_graph =
             |name: &Name| self.core.workers.get(name).is_some_and(|worker| worker.spec.graph().is_some());
         Some(match step {
+            Step::Program(name, is_other) => {
+                let key = RunKey { name: name.clone(), run: self.core.workers.get(name)?.run };
+                Input::Programs(vec![(key, *is_other)])
+            }
             Step::Told(name) => {
                 let run = runs.get(name).filter(alive)?;
                 Input::Told { key: run.key(name), status: "loading".into() }

@@ -64,6 +64,7 @@ impl Worker {
             reason: stuck.or_else(|| left.or(shown.reason.as_ref()).cloned()),
             version: shown.version.clone(),
             ports: listening.map_or_else(Vec::new, |run| run.ports.clone()),
+            program_changed: listening.is_some_and(|run| run.program_changed),
             blocked: self.spec.job().and_then(|job| job.blocked.clone()),
             last_output_at: None,
             expected_ms: self.expects.ms(),
