@@ -5,6 +5,7 @@
 
 use crate::boot::Boot;
 use crate::mailbox::Post;
+use crate::patience;
 use crate::shell::Done;
 use gob_config::{History as Bounds, Queue};
 use gob_core::{Input, NoAnswer, Question, Recorded, Stored};
@@ -81,13 +82,7 @@ impl History {
         if self.store.ask(ticket, question).is_err() {
             return Some(Input::Stored { ticket, answer: Err(NoAnswer::Full) });
         }
-        let to_loop = self.to_loop.clone();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(PATIENCE).await;
-            // The core knows whether it was answered meanwhile.
-            let input = Input::Stored { ticket, answer: Err(NoAnswer::Silent) };
-            to_loop.send(Done::Input(Box::new(input))).await;
-        });
+        patience::limit(ticket, PATIENCE, &self.to_loop);
         None
     }
 

@@ -54,6 +54,7 @@ mod mark;
 mod memory;
 mod outbound;
 mod output;
+mod patience;
 mod program;
 mod programs;
 mod project;

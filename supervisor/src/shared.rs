@@ -4,6 +4,7 @@
 
 use crate::boot::Boot;
 use crate::mailbox::Post;
+use crate::patience;
 use crate::shell::Done;
 use gob_config::Queue;
 use gob_core::{Input, NoAnswer, Question, SharedChange, SharedNews, Stored};
@@ -130,13 +131,7 @@ impl Shared {
         if let Err(e) = asked {
             return away(e.to_string());
         }
-        let to_loop = self.to_loop.clone();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(PATIENCE).await;
-            // The core knows whether it was answered meanwhile.
-            let input = Input::Stored { ticket, answer: Err(NoAnswer::Silent) };
-            to_loop.send(Done::Input(Box::new(input))).await;
-        });
+        patience::limit(ticket, PATIENCE, &self.to_loop);
         None
     }
 
