@@ -3,7 +3,8 @@
 //! `cargo run --release -p gob-tests --bin gob-bench` builds the measured programs and prints one table;
 //! `docs/BENCHMARKS.md` explains the rows. `--quick` takes few samples, to check that it runs; `--scale`
 //! measures growth instead, `--jobs` jobs, `--locks` named locks, `--queue` the queue, `--screen`
-//! the terminal's screen, `--upgrade` upgrades under load, and `--hosts` a verb for another machine.
+//! the terminal's screen, `--upgrade` upgrades under load, `--hosts` a verb for another machine,
+//! `--shared` lanes of several machines.
 
 mod echo;
 mod hosts;
@@ -16,6 +17,7 @@ mod process;
 mod queue;
 mod scale;
 mod screen;
+mod shared;
 mod table;
 mod upgrade;
 
@@ -70,6 +72,10 @@ fn main() -> ExitCode {
         ["--upgrade", "--quick"] | ["--quick", "--upgrade"] => {
             upgrade(&upgrade::Sizes { rounds: 5, clients: 4, floods: 3 })
         }
+        ["--shared"] => shared(&shared::Sizes { supervisors: &[1, 3, 8], jobs: 2_000 }),
+        ["--shared", "--quick"] | ["--quick", "--shared"] => {
+            shared(&shared::Sizes { supervisors: &[1, 3], jobs: 50 })
+        }
         ["--hosts"] => hosts(51),
         ["--hosts", "--quick"] | ["--quick", "--hosts"] => hosts(5),
         ["flood", bytes, ..] => jobs::flood(bytes),
@@ -79,7 +85,7 @@ fn main() -> ExitCode {
         ["fan-out", socket, count] => scale::loop_of_writes(socket, count),
         _ => {
             eprintln!(
-                "usage: gob-bench [--scale | --jobs | --locks | --queue | --screen | --upgrade | --hosts] [--quick]"
+                "usage: gob-bench [--scale | --jobs | --locks | --queue | --screen | --upgrade | --hosts | --shared] [--quick]"
             );
             ExitCode::from(2)
         }
@@ -130,6 +136,14 @@ fn queue(sizes: &queue::Sizes) -> ExitCode {
     build();
     let mut table = Table::default();
     queue::run(&mut table, sizes);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn shared(sizes: &shared::Sizes) -> ExitCode {
+    build();
+    let mut table = Table::default();
+    shared::run(&mut table, sizes);
     table.print();
     ExitCode::SUCCESS
 }
