@@ -94,7 +94,9 @@ pub(crate) fn job(dir: &Path, key: &str) -> ExitCode {
             accuse(dir, &format!("{id}: attempt {attempt} began twice"));
         }
         let mut dice = Dice::new(u64::from(std::process::id()) ^ attempt.parse::<u64>().unwrap_or_default());
-        gob_tests::wait::while_time_passes(Duration::from_millis(dice.below(20)));
+        // Some last long enough to be under way when their supervisor is killed.
+        let most = if dice.below(8) == 0 { 1_500 } else { 20 };
+        gob_tests::wait::while_time_passes(Duration::from_millis(dice.below(most)));
         let is_good = dice.below(20) != 0;
         put(&dir.join(format!("{id}.{attempt}.{}", if is_good { "good" } else { "bad" })), key)?;
         drop(stamp);
