@@ -82,6 +82,50 @@ fn a_compose_file_is_read_back_by_yaml() {
 }
 
 #[test]
+fn a_path_is_read_by_systemd_as_it_is_or_refused() {
+    let gob = Gob::new();
+    let dir = gob.dir().join("d$y 50%");
+    fs::create_dir(&dir).unwrap();
+    std::os::unix::fs::symlink("/bin/sleep", dir.join("slp$z")).unwrap();
+    let program = dir.join("slp$z").display().to_string();
+    let mut add = gob.ctl(["add", "--name", "odd", "--", &program, "1000"]);
+    add.cwd(&dir).ok();
+    let unit = gob.ctl(["export", "systemd", "odd"]).ok();
+    let written = dir.display().to_string().replace('%', "%%");
+    for line in [
+        format!("RequiresMountsFor=\"{written}\""),
+        format!("WorkingDirectory={written}"),
+        format!("ExecStart=\"{written}/slp$z\" 1000"),
+    ] {
+        assert!(unit.lines().any(|found| found == line), "{line}\n{unit}");
+    }
+    let file = gob.dir().join("odd.service");
+    fs::write(&file, &unit).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    if let Ok(told) = verify.args(["--user", "verify"]).arg(&file).env("XDG_RUNTIME_DIR", gob.dir()).output()
+    {
+        let said = String::from_utf8_lossy(&told.stderr).into_owned();
+        assert!(!said.contains("odd.service") && !said.contains("slp"), "{said}\n{unit}");
+    }
+    for (at, name) in ["a\nb", "trail ", "back\\"].into_iter().enumerate() {
+        let dir = gob.dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        let worker = format!("w{at}");
+        gob.ctl(["add", "--name", &worker, "--", "sleep", "1000"]).cwd(&dir).ok();
+        let refused = gob.ctl(["export", "systemd", &worker]).fails(1);
+        assert!(
+            refused.stderr.contains(&format!("the directory of {worker} cannot stand in a unit")),
+            "{refused}"
+        );
+    }
+    let quoted = gob.dir().join("q\"t");
+    std::os::unix::fs::symlink("/bin/sleep", &quoted).unwrap();
+    gob.ctl(["add", "--name", "q", "--", quoted.to_str().unwrap(), "1000"]).ok();
+    let refused = gob.ctl(["export", "systemd", "q"]).fails(1);
+    assert!(refused.stderr.contains("the program of q cannot stand in a unit"), "{refused}");
+}
+
+#[test]
 fn what_cannot_be_exported_is_refused() {
     let gob = Gob::new();
     let missing = gob.ctl(["export", "systemd", "nosuch"]).fails(4);
