@@ -233,6 +233,29 @@ fn without_systemd_the_desktop_starts_it() {
 }
 
 #[test]
+fn of_two_forms_one_is_left_and_none_after_an_uninstall() {
+    let machine = Machine::new();
+    let desktop = machine.gob.dir().join("home/.config/autostart/gob.desktop");
+    says(&machine.install(&[]), 0, &["wrote "]);
+    let doctor = machine.ctl(["doctor"]).run();
+    assert!(doctor.stdout.contains(&format!("{} starts it at a login", desktop.display())), "{doctor}");
+    // systemctl comes on PATH.
+    let machine = machine.with_systemd();
+    says(&machine.install(&[]), 0, &["gobd.service\n", &format!("removed {}\n", desktop.display())]);
+    assert!(!desktop.exists() && machine.enabled() == [true, false]);
+    fs::remove_file(machine.gob.bin("systemctl")).unwrap();
+    says(&machine.install(&[]), 0, &["wrote ", "gob.desktop\n", "removed ", "gobd.service\n"]);
+    assert!(desktop.exists() && machine.enabled() == [false, false]);
+    // Another program's file of that name is not gob's.
+    let machine = machine.with_systemd();
+    says(&machine.ctl(["daemon", "uninstall"]).run(), 0, &[&format!("removed {}\n", desktop.display())]);
+    fs::write(&desktop, "[Desktop Entry]\n").unwrap();
+    says(&machine.install(&[]), 0, &["gobd.service\n"]);
+    says(&machine.ctl(["daemon", "uninstall"]).run(), 0, &["gobd.service\n"]);
+    assert!(desktop.exists());
+}
+
+#[test]
 fn what_gobctl_did_not_write_stays() {
     let machine = Machine::new().with_systemd();
     fs::create_dir_all(machine.units()).unwrap();

@@ -2,7 +2,7 @@
 
 use super::scene::Scene;
 use super::{Check, ok, warn};
-use crate::service::place::{SERVICE, SOCKET, config_home, units};
+use crate::service::place::{Form, SERVICE, SOCKET, config_home, others, units};
 use crate::service::{calls, is_in_unit, texts};
 use crate::text::shell_path;
 use gob_host::siblings;
@@ -23,6 +23,9 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let places: Vec<PathBuf> = std::iter::once(own).chain(SHARED.map(PathBuf::from)).collect();
     let Some(path) = places.iter().map(|dir| dir.join(SERVICE)).find(|path| path.symlink_metadata().is_ok())
     else {
+        if let Some(item) = others(Form::Systemd, &config).first() {
+            return vec![ok(WHAT, format!("{} starts it at a login", item.path.display()))];
+        }
         let found = "none is installed; gobctl starts the supervisor when it is needed";
         return vec![ok(
             WHAT,

@@ -30,6 +30,8 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    const ALL: [Self; 3] = [Self::Systemd, Self::Launchd, Self::Autostart];
+
     /// Returns the form for this machine.
     pub(crate) fn here() -> Self {
         match () {
@@ -122,6 +124,15 @@ pub(crate) fn items(form: Form, config: &Path, names: Option<&Names>, activation
             vec![item(path, names.map(|names| Content::Text(names.autostart())))]
         }
     }
+}
+
+/// Returns what gobctl has written in other forms than this one, to be removed: it was installed with another PATH, or on another system.
+pub(crate) fn others(form: Form, config: &Path) -> Vec<Item> {
+    let others = Form::ALL.into_iter().filter(|other| *other != form);
+    others
+        .flat_map(|other| items(other, config, None, false))
+        .filter(|item| item.state() == State::Older)
+        .collect()
 }
 
 impl Item {

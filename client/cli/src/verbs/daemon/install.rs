@@ -5,11 +5,12 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::out;
-use crate::service::place::{Content, Form, Item, SERVICE, SOCKET, State, config_home, items};
+use crate::service::place::{Content, Form, Item, SERVICE, SOCKET, State, config_home, items, others};
 use crate::service::{calls, names, running};
 use crate::text::escape;
 use crate::verbs::{Effect, Verb};
 use clap::{Arg, ArgAction, ArgMatches};
+use nix::unistd::geteuid;
 use serde_json::{Value, json};
 
 pub(crate) const VERB: Verb = Verb {
@@ -109,6 +110,8 @@ fn install(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let mut report = Report::default();
     let had_socket = items.iter().any(|item| item.path.ends_with(SOCKET) && item.state() != State::Absent);
     apply(&items, &mut report)?;
+    // Two would start it, and one of them from a place that is forgotten.
+    apply(&others(form, &config), &mut report)?;
     match form {
         Form::Systemd => begin(context, activation, had_socket, &mut report),
         Form::Launchd => {
@@ -130,7 +133,11 @@ fn install(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
             Ok(()) => report.did("enabled", "linger: it runs from boot on and after the last logout"),
             Err(why) => {
                 code = 1;
-                report.left("linger", why, "as an administrator: loginctl enable-linger USER");
+                report.left(
+                    "linger",
+                    why,
+                    format!("as an administrator: loginctl enable-linger {}", geteuid()),
+                );
             }
         }
     }
@@ -205,7 +212,9 @@ fn stop_socket(report: &mut Report) {
 
 fn uninstall(context: &Context, _: &ArgMatches) -> Result<u8, Failure> {
     let form = Form::here();
-    let items = items(form, &config_home()?, None, false);
+    let config = config_home()?;
+    let mut items = items(form, &config, None, false);
+    items.extend(others(form, &config));
     let mut report = Report::default();
     let is_ours =
         |name: &str| items.iter().any(|item| item.path.ends_with(name) && item.state() == State::Older);
