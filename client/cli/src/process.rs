@@ -1,6 +1,7 @@
 //! Processes as gobctl shows them (proc(5)). Reads only; a process that can't be read counts as dead.
 
 use gob_host::process::{self as host, Stat, StatLine, memory_of};
+use gob_host::siblings;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -119,17 +120,17 @@ fn of(pid: i32, file: &str) -> String {
     if pid == 0 { format!("/proc/self/{file}") } else { format!("/proc/{pid}/{file}") }
 }
 
-/// Returns the program that it runs, and whether another file, or none, is at that path by now.
+/// Returns the program that it runs, and whether another program, or none, is at that path by now.
 pub(crate) fn program(pid: i32) -> Option<(PathBuf, bool)> {
     let link = memory_of(pid).join("exe");
     let told = fs::read_link(&link).ok()?;
     let bytes = told.as_os_str().as_bytes();
     let bytes = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
     let path = PathBuf::from(OsStr::from_bytes(bytes));
-    // The link leads to the running file in any place, the path to the present file.
-    let running = fs::metadata(&link).map(|file| (file.dev(), file.ino())).ok()?;
-    let there = fs::metadata(&path).map(|file| (file.dev(), file.ino())).ok();
-    Some((path, there != Some(running)))
+    // The link leads to the running file in any place, the path to the present file. A file that is gone is another one as well.
+    fs::metadata(&link).ok()?;
+    let is_other = siblings::differ(&link, &path).unwrap_or(true);
+    Some((path, is_other))
 }
 
 #[cfg(test)]

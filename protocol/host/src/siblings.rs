@@ -2,7 +2,13 @@
 
 use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// The bytes of two programs that are compared at once.
+const CHUNK: u64 = 64 * 1024;
 
 /// Finds a program of gob by its file name.
 ///
@@ -31,6 +37,34 @@ pub fn own_places() -> Vec<PathBuf> {
 #[must_use]
 pub fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+/// Returns whether two programs have another content. One that was copied anew is the same.
+///
+/// # Errors
+/// When one of them can't be read.
+pub fn differ(one: &Path, other: &Path) -> io::Result<bool> {
+    let [mut one, mut other] = [File::open(one)?, File::open(other)?];
+    let (here, there) = (one.metadata()?, other.metadata()?);
+    if (here.dev(), here.ino()) == (there.dev(), there.ino()) {
+        return Ok(false);
+    }
+    if here.len() != there.len() {
+        return Ok(true);
+    }
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    loop {
+        left.clear();
+        right.clear();
+        one.by_ref().take(CHUNK).read_to_end(&mut left)?;
+        other.by_ref().take(CHUNK).read_to_end(&mut right)?;
+        if left != right {
+            return Ok(true);
+        }
+        if left.is_empty() {
+            return Ok(false);
+        }
+    }
 }
 
 fn find_in(name: &str, places: &[PathBuf]) -> Result<PathBuf, Vec<PathBuf>> {
@@ -79,5 +113,24 @@ mod tests {
     fn a_file_that_cannot_be_executed_is_no_program() {
         assert_eq!(find_in("sh", &["/etc".into(), "/bin".into()]), Ok("/bin/sh".into()));
         assert_eq!(find_in("passwd", &["/etc".into()]), Err(vec!["/etc".into()]));
+    }
+
+    #[test]
+    fn a_copy_is_the_same_program_and_another_content_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let long = vec![7; 2 * 64 * 1024 + 5];
+        let mut late = long.clone();
+        *late.last_mut().unwrap() = 8;
+        let [one, copy, late, short] =
+            [("one", &long), ("copy", &long), ("late", &late), ("short", &vec![7])]
+                .map(|(name, bytes)| of(name, bytes));
+        assert!(!differ(&one, &one).unwrap() && !differ(&one, &copy).unwrap());
+        assert!(differ(&one, &late).unwrap() && differ(&one, &short).unwrap());
+        assert!(differ(&one, &dir.path().join("none")).is_err());
     }
 }

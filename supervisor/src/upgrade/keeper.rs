@@ -7,10 +7,8 @@ use crate::disks::Disks;
 use crate::sys::fds;
 use gob_host::siblings;
 use gob_protocol::answer::KeeperUpgrade;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -20,8 +18,6 @@ const PROGRAM: &str = "gob-keeper";
 const LIMIT: Duration = Duration::from_secs(7);
 /// The most of its answer that is read.
 const MAX_BYTES: usize = 1024;
-/// The bytes of two programs that are compared at once.
-const CHUNK: u64 = 64 * 1024;
 
 /// Has the keeper go on with the program that belongs to this one.
 pub(crate) async fn bring_keeper(pid: i32, disks: &Disks) -> KeeperUpgrade {
@@ -67,32 +63,8 @@ fn is_another(keeper: i32) -> Result<bool, String> {
         format!("there is no {PROGRAM} in {}", beside.display())
     })?;
     let own = format!("/proc/{keeper}/exe");
-    differ(Path::new(&own), &beside).map_err(|error| format!("{} can't be read: {error}", beside.display()))
-}
-
-/// Returns whether two files have another content. A file that was copied anew is the same.
-fn differ(one: &Path, other: &Path) -> io::Result<bool> {
-    let [mut one, mut other] = [File::open(one)?, File::open(other)?];
-    let (here, there) = (one.metadata()?, other.metadata()?);
-    if (here.dev(), here.ino()) == (there.dev(), there.ino()) {
-        return Ok(false);
-    }
-    if here.len() != there.len() {
-        return Ok(true);
-    }
-    let (mut left, mut right) = (Vec::new(), Vec::new());
-    loop {
-        left.clear();
-        right.clear();
-        one.by_ref().take(CHUNK).read_to_end(&mut left)?;
-        other.by_ref().take(CHUNK).read_to_end(&mut right)?;
-        if left != right {
-            return Ok(true);
-        }
-        if left.is_empty() {
-            return Ok(false);
-        }
-    }
+    siblings::differ(Path::new(&own), &beside)
+        .map_err(|error| format!("{} can't be read: {error}", beside.display()))
 }
 
 /// Returns whether a process has a use for SIGURG (proc(5), `SigCgt` of `status`). `SigBlk` does not tell: the kernel leaves out what is waited for.
@@ -130,7 +102,6 @@ fn judge(said: &[u8]) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn its_answer_is_a_letter_and_a_reason() {
@@ -139,25 +110,6 @@ mod tests {
         for none in [&b""[..], b"\n", b"x\n", "\u{e9}".as_bytes()] {
             assert_eq!(judge(none), Err("it gave no answer".to_owned()));
         }
-    }
-
-    #[test]
-    fn a_copy_is_the_same_program_and_another_content_is_not() {
-        let dir = crate::scratch::Scratch::new("copies");
-        let of = |name: &str, bytes: &[u8]| {
-            let path = dir.join(name);
-            fs::write(&path, bytes).unwrap();
-            path
-        };
-        let long = vec![7; 2 * 64 * 1024 + 5];
-        let mut late = long.clone();
-        *late.last_mut().unwrap() = 8;
-        let [one, copy, late, short] =
-            [("one", &long), ("copy", &long), ("late", &late), ("short", &vec![7])]
-                .map(|(name, bytes)| of(name, bytes));
-        assert!(!differ(&one, &one).unwrap() && !differ(&one, &copy).unwrap());
-        assert!(differ(&one, &late).unwrap() && differ(&one, &short).unwrap());
-        assert!(differ(&one, &dir.join("none")).is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use gob_tests::{Ctl, Gob};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -179,16 +180,17 @@ fn a_program_replaced_on_disk_is_reported() {
     let status = gob.status();
     let gobd = gob.bin("gobd");
     let other = gob.dir().join("gobd.new");
+    let running = format!("gobd (pid {}) is {}", status["pid"], gobd.display());
     program::copy(&gobd, &other, 0o755);
+    fs::rename(&other, &gobd).unwrap();
+    says(&doctor(&gob, &[]).1, "running programs", "ok", &running);
+    program::copy(&gobd, &other, 0o755);
+    fs::OpenOptions::new().append(true).open(&other).unwrap().write_all(b"newer").unwrap();
     fs::rename(&other, &gobd).unwrap();
     let (code, checks) = doctor(&gob, &[]);
     assert_eq!(code, 0, "a warning: {checks:#?}");
-    let found = says(
-        &checks,
-        "running programs",
-        "warn",
-        &format!("gobd (pid {}) is {}", status["pid"], gobd.display()),
-    );
+    let found = says(&checks, "running programs", "warn", &running);
+    assert!(found["hint"].as_str().unwrap().starts_with("gobctl daemon upgrade"), "{found}");
     assert!(!found["found"].as_str().unwrap().contains("gob-keeper"), "{found}");
     // The harness would search for the program that is at that path now.
     gob.ctl(["shutdown"]).ok();

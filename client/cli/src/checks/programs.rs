@@ -1,10 +1,10 @@
 //! gob's programs: their paths, their versions, and whether the running ones are those on disk.
 
 use super::scene::Scene;
-use super::supervisor::RESTART;
 use super::{Check, fail, ok, warn};
 use crate::process;
 use crate::text::shell_path;
+use crate::versions;
 use gob_host::siblings;
 use gob_protocol::build;
 use nix::errno::Errno;
@@ -25,7 +25,8 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let mut checks = vec![sibling("gob-keeper"), sibling("gobd"), sibling("gob-graph-worker")];
     if let Some(answers) = scene.answers() {
         let running = [("gobd", answers.status.pid), ("gob-keeper", answers.status.keeper_pid)];
-        checks.push(on_disk(&running));
+        let way = versions::way(build::VERSION, &answers.server.version, answers.upgrades);
+        checks.push(on_disk(&running, way));
     }
     checks
 }
@@ -47,7 +48,7 @@ fn sibling(name: &'static str) -> Check {
         Some(told) if told == wanted => ok(name, format!("{found} ({})", build::VERSION)),
         Some(told) => {
             let found = format!("{found} says `{told}`, and this one `{ours}`");
-            warn(name, found, format!("install the same version beside gobctl; {RESTART}"))
+            warn(name, found, "install the same version beside gobctl; then gobctl daemon upgrade")
         }
         None => {
             warn(name, format!("{found} does not tell its version"), "install the same version beside gobctl")
@@ -118,7 +119,7 @@ fn first_words(mut stdout: ChildStdout, deadline: Instant) -> Option<String> {
     String::from_utf8(said).ok()
 }
 
-fn on_disk(running: &[(&str, i32)]) -> Check {
+fn on_disk(running: &[(&str, i32)], way: String) -> Check {
     let what = "running programs";
     let known = running.iter().filter_map(|(name, pid)| Some((name, pid, process::program(*pid)?)));
     let (mut fresh, mut replaced) = (Vec::new(), Vec::new());
@@ -129,5 +130,5 @@ fn on_disk(running: &[(&str, i32)]) -> Check {
     if replaced.is_empty() {
         return ok(what, if fresh.is_empty() { "not to be seen".to_owned() } else { fresh.join("; ") });
     }
-    warn(what, format!("{}, which was replaced on disk since", replaced.join("; ")), RESTART)
+    warn(what, format!("{}, which was replaced on disk since", replaced.join("; ")), way)
 }

@@ -26,7 +26,7 @@ pub(crate) const VERB: Verb = Verb {
                 .value_name("PATH")
                 .value_parser(value_parser!(PathBuf))
                 .value_hint(ValueHint::ExecutablePath)
-                .help("The new gobd; the installed one by default, beside gobctl"),
+                .help("The new gobd; the one that this gobctl starts by default: beside it, else in GOB_LIBEXEC or on PATH"),
         )
     },
     run: Some(run),
