@@ -94,6 +94,7 @@ impl Shell {
 
     /// A program was tried.
     pub(super) fn tried(&mut self, tried: Result<Candidate, String>) {
+        let tried = tried.inspect_err(|why| tracing::warn!(why, "not upgraded"));
         let tried = tried.map(|candidate| {
             self.candidate = Some(candidate);
             upgrade::own_program()

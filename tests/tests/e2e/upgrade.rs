@@ -213,6 +213,9 @@ fn what_can_not_take_over_is_told_and_everything_goes_on() {
         assert!(message.contains(why), "{exe}: {message}");
         assert!(error["hint"].as_str().unwrap().contains("goes on as it was"), "{error}");
     }
+    // The hint of each refusal leads there.
+    let log = fs::read_to_string(gob.state_dir().join("gobd.log")).unwrap();
+    assert_eq!(log.matches("not upgraded").count(), 10, "{log}");
     let failed = gob.ctl(["daemon", "upgrade", "--exe", "/bin/true"]).fails(1);
     assert!(failed.stderr.contains("the supervisor was not upgraded"), "{failed}");
     gob.connect_as("claude").err("upgrade", json!({}), "server-owned-by-other");
