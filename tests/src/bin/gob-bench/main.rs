@@ -68,9 +68,9 @@ fn main() -> ExitCode {
         ["--screen", "--quick"] | ["--quick", "--screen"] => {
             screen(&screen::Sizes { starts: 3, keys: 20, workers: 50, lines: 10_000, idle_s: 2 })
         }
-        ["--upgrade"] => upgrade(&upgrade::Sizes { rounds: 100, clients: 64, floods: 50 }),
+        ["--upgrade"] => upgrade(&upgrade::Sizes { rounds: 100, clients: 64, floods: 50, many: 1_000 }),
         ["--upgrade", "--quick"] | ["--quick", "--upgrade"] => {
-            upgrade(&upgrade::Sizes { rounds: 5, clients: 4, floods: 3 })
+            upgrade(&upgrade::Sizes { rounds: 10, clients: 8, floods: 5, many: 20 })
         }
         ["--shared"] => shared(&shared::Sizes { supervisors: &[1, 3, 8], jobs: 2_000 }),
         ["--shared", "--quick"] | ["--quick", "--shared"] => {

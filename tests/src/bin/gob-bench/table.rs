@@ -9,6 +9,8 @@ pub enum Target {
     RatioAtLeast(f64),
     /// The figure itself is at most this.
     AtMost(f64),
+    /// None: it explains others.
+    Told,
 }
 
 struct Row {
@@ -66,12 +68,17 @@ impl Table {
                 (Target::RatioAtMost(most), Some(ratio)) => (format!("≤ {most} ×"), ratio <= most),
                 (Target::RatioAtLeast(least), Some(ratio)) => (format!("≥ {least} ×"), ratio >= least),
                 (Target::AtMost(most), _) => (format!("≤ {} {}", number(most), row.unit), row.gob <= most),
+                (Target::Told, _) => ("–".to_owned(), true),
                 (Target::RatioAtMost(_) | Target::RatioAtLeast(_), None) => {
                     unreachable!("a ratio has a floor")
                 }
             };
             let ratio = ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
-            let verdict = if met { "met" } else { "MISSED" };
+            let verdict = match (matches!(row.target, Target::Told), met) {
+                (true, _) => "–",
+                (false, true) => "met",
+                (false, false) => "MISSED",
+            };
             println!(
                 "| {} | {} {} | {floor} | {ratio} | {target} | {verdict} |",
                 row.figure,

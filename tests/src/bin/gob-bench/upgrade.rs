@@ -1,111 +1,119 @@
-//! Upgrades in a row: how long no request is answered, next to a bare execution of the same program; and that nothing is lost by them,
-//! under the load of flooding workers and many clients.
+//! Upgrades in a row: how long no request is answered, next to a bare execution of the same program under the same load; and that nothing is
+//! lost by them.
 
-use crate::table::{Table, Target};
-use gob_tests::{Conn, Gob, process};
-use serde_json::{Value, json};
-use std::fs;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod load;
+mod many;
+
+use crate::process::{command, timed};
+use crate::table::{Table, Target, median, p99};
+use gob_tests::Gob;
+use load::{Load, Ping};
+use serde_json::json;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// The size of the load, and how often it is upgraded.
+/// The size of the load, how often it is upgraded, and how many workers wait in the last measurement.
 pub struct Sizes {
     pub rounds: usize,
     pub clients: usize,
     pub floods: usize,
+    pub many: usize,
 }
-
-/// A command that counts lines without an end.
-const COUNTS: &str = "i=0; while :; do i=$((i+1)); echo $i; done";
 
 /// The longest time without an answer, beyond the floor.
 const LONGEST_MS: f64 = 100.0;
 
-/// Measures without load, and then under it.
+/// The longest time that all upgrades of one measurement may take.
+const LIMIT: Duration = Duration::from_secs(1_200);
+
+/// Milliseconds, one of each round.
+#[derive(Default)]
+struct Times {
+    /// The longest `ping` around an upgrade.
+    silence: Vec<f64>,
+    /// An execution of the program that does nothing, right after it.
+    bare: Vec<f64>,
+    /// The longest `ping` around that execution.
+    between: Vec<f64>,
+    /// An upgrade, from the request to its answer.
+    whole: Vec<f64>,
+}
+
+/// Measures without load, under it, and with many workers at rest.
 pub fn run(table: &mut Table, sizes: &Sizes) {
-    let floor = bare_execution(sizes.rounds);
-    let quiet = Sizes { rounds: sizes.rounds, clients: 0, floods: 0 };
-    for (which, sizes) in [("an idle supervisor", &quiet), ("under load", sizes)] {
-        let mut gaps = upgrades(sizes);
-        gaps.sort_by(f64::total_cmp);
-        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-            let at = ((gaps.len() - 1) as f64 * share).round() as usize;
-            let figure = format!("no request is answered while {which} is upgraded, {name}");
-            // A hundred milliseconds beyond the floor.
-            let limit = Target::RatioAtMost(((LONGEST_MS + floor) / floor).round());
-            table.against(&figure, "ms", (gaps[at], floor), "gobd --version", limit);
+    let idle = Sizes { clients: 0, floods: 0, ..*sizes };
+    for (which, sizes) in [("an idle supervisor", &idle), ("one under load", sizes)] {
+        let times = upgrades(sizes);
+        for (name, of) in [("p50", median as fn(&[f64]) -> f64), ("p99", p99)] {
+            let floor = of(&times.bare);
+            let mut row = |what: &str, gob, limit| {
+                table.against(
+                    &format!("{which}: {what}, {name}"),
+                    "ms",
+                    (gob, floor),
+                    "gobd --version",
+                    limit,
+                );
+            };
+            let limit = Target::RatioAtMost(((LONGEST_MS + floor) / floor * 10.0).round() / 10.0);
+            row("no request is answered while it is upgraded", of(&times.silence), limit);
+            row("the longest ping beside a bare execution", of(&times.between), limit);
+            row("an upgrade from request to answer", of(&times.whole), Target::Told);
         }
     }
+    many::run(table, sizes);
 }
 
-/// Milliseconds of an execution of the program that does nothing, the median.
-fn bare_execution(rounds: usize) -> f64 {
+/// Upgrades a supervisor again and again under load, and checks that all of it goes on.
+fn upgrades(sizes: &Sizes) -> Times {
     let gob = Gob::new();
-    let mut all: Vec<f64> = (0..rounds)
-        .map(|_| {
-            let begun = Instant::now();
-            let mut command = Command::new(gob.bin("gobd"));
-            command.arg("--version").stdout(Stdio::null());
-            assert!(command.status().expect("gobd").success());
-            begun.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
-    all.sort_by(f64::total_cmp);
-    all[all.len() / 2]
-}
-
-/// Upgrades a supervisor again and again; returns the longest time without an answer around each upgrade, in milliseconds.
-fn upgrades(sizes: &Sizes) -> Vec<f64> {
-    let gob = Gob::new();
-    let mut conn = gob.connect_as("cli");
-    let names: Vec<String> = (0..sizes.floods).map(|number| format!("flood{number}")).collect();
-    for name in &names {
-        let command = json!(["/bin/sh", "-c", COUNTS, name]);
-        conn.ok(
-            "add",
-            json!({"command": command, "cwd": gob.dir(), "name": name, "env": {"PATH": "/usr/bin:/bin"}}),
-        );
-    }
-    conn.ok("start", json!({"graph": "g", "lease": true}));
-    let token = conn.ok("lock_acquire", json!({"lock": "l"}))["token"].clone();
-    let before: Vec<Value> = names.iter().map(|name| pid_of(&mut conn, name)).collect();
-    let gobd = gob.gobd_pid();
-    let (stop, gap) = (AtomicBool::new(false), AtomicU64::new(0));
-    let gaps = thread::scope(|scope| {
+    let mut load = Load::new(&gob, sizes.floods);
+    let (stop, pings) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let gobd = gob.bin("gobd");
+    let (mut times, spans) = thread::scope(|scope| {
         // Also after a failure: the clients would ask for ever.
         let _stop = Stop(&stop);
-        for _ in 0..sizes.clients {
+        for number in 0..sizes.clients {
             let client = gob.connect_as("desktop");
-            scope.spawn(|| ask_until(client, &stop, |_| {}));
+            let stop = &stop;
+            scope.spawn(move || load::ask(client, number, stop));
         }
-        let watcher = gob.connect_as("desktop");
-        scope.spawn(|| {
-            ask_until(watcher, &stop, |us| {
-                gap.fetch_max(us, Ordering::Relaxed);
-            });
-        });
-        let gaps = (0..sizes.rounds).map(|_| {
-            gap.store(0, Ordering::Relaxed);
-            conn.ok("upgrade", json!({}));
-            // The watcher's own answer comes after this one.
-            conn.ok("list", json!({}));
-            gap.load(Ordering::Relaxed) as f64 / 1e3
-        });
-        gaps.collect::<Vec<f64>>()
+        let (watcher, events) = (gob.connect_as("desktop"), gob.events());
+        scope.spawn(|| load::watch(watcher, &stop, &pings));
+        scope.spawn(|| load::follow(events, &stop, sizes.rounds));
+        let mut spans = Vec::new();
+        let mut times = Times::default();
+        let begun = Instant::now();
+        for round in 0..sizes.rounds {
+            assert!(begun.elapsed() < LIMIT, "{round} upgrades took {LIMIT:?}");
+            let before = Instant::now();
+            load.conn.ok("upgrade", json!({}));
+            let upgraded = Instant::now();
+            times.whole.push((upgraded - before).as_secs_f64() * 1e3);
+            times.bare.push(timed(command(&gob, &gobd).arg("--version")));
+            spans.push((before, upgraded, Instant::now()));
+            load.is_whole(&gob, round);
+            let [whole, bare] =
+                [&times.whole, &times.bare].map(|times| times.last().copied().unwrap_or_default());
+            eprintln!("upgrade {}: {whole:.0} ms, {bare:.0} ms bare", round + 1);
+        }
+        (times, spans)
     });
-    assert_eq!(gob.gobd_pid(), gobd);
-    let after: Vec<Value> = names.iter().map(|name| pid_of(&mut conn, name)).collect();
-    assert_eq!(before, after, "every worker went on");
-    assert!(process::is_alive(gobd));
-    conn.ok("lock_release", json!({"lock": "l", "token": token}));
-    assert_eq!(conn.ok("get", json!({"name": "g"}))["worker"]["leases"], 1);
-    for name in &names {
-        conn.ok("stop", json!({"name": name, "force": true}));
-        follow_each_other(&gob, name);
+    let pings = pings.into_inner().expect("the watcher went on");
+    for (before, upgraded, after) in spans {
+        times.silence.push(longest(&pings, before, upgraded));
+        times.between.push(longest(&pings, upgraded, after));
     }
-    gaps
+    load.end(&gob);
+    times
+}
+
+/// The milliseconds of the longest ping that was under way in a span of time.
+fn longest(pings: &[Ping], from: Instant, to: Instant) -> f64 {
+    let within = pings.iter().filter(|ping| ping.begun < to && ping.ended > from);
+    within.map(|ping| (ping.ended - ping.begun).as_secs_f64() * 1e3).fold(0.0, f64::max)
 }
 
 /// Stops the clients when it is dropped.
@@ -114,35 +122,5 @@ struct Stop<'a>(&'a AtomicBool);
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn pid_of(conn: &mut Conn, name: &str) -> Value {
-    conn.ok("get", json!({"name": name}))["worker"]["pid"].clone()
-}
-
-/// Asks one request after the other, each of which must be answered, and tells how many microseconds each took.
-fn ask_until(mut client: Conn, stop: &AtomicBool, took: impl Fn(u64)) {
-    while !stop.load(Ordering::Relaxed) {
-        let begun = Instant::now();
-        client.ok("ping", json!({}));
-        took(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
-    }
-}
-
-/// Checks that no line of a worker's output is lost or doubled. Its older files may be gone, by rotation.
-fn follow_each_other(gob: &Gob, name: &str) {
-    let log = gob.log(name, 1, "stdout");
-    let rotated = |number: u32| fs::read_to_string(format!("{}.{number}", log.display())).ok();
-    let mut files: Vec<String> = (1..).map_while(rotated).collect();
-    files.reverse();
-    files.push(fs::read_to_string(&log).expect("a log"));
-    let text = files.concat();
-    let (whole, _) = text.rsplit_once('\n').unwrap_or_default();
-    let mut lines = whole.lines().map(|line| line.parse::<u64>().expect("a number"));
-    let mut last = lines.next().expect("a line");
-    for line in lines {
-        assert_eq!(line, last + 1, "a line of {name} is lost or doubled");
-        last = line;
     }
 }
