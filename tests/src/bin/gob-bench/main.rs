@@ -39,45 +39,31 @@ pub struct Samples {
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => run(&Samples { processes: 101, requests: 20_000, workers: 100, idle_s: 10 }),
-        ["--quick"] => run(&Samples { processes: 5, requests: 1_000, workers: 10, idle_s: 1 }),
-        ["--scale"] => scale(&scale::Sizes { many: 1_000, samples: 101 }),
-        ["--scale", "--quick"] | ["--quick", "--scale"] => scale(&scale::Sizes { many: 20, samples: 5 }),
-        ["--jobs"] => jobs(&jobs::Sizes {
-            samples: 51,
-            bytes: 1_000_000_000,
-            requests: 1_000,
-            jobs: 10_000,
-            history: (100, 1_000),
+    let mut words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let quick = words.contains(&"--quick");
+    words.retain(|word| *word != "--quick");
+    match words[..] {
+        [] => print(|table| run(table, &samples(quick))),
+        ["--scale"] => print(|table| {
+            let (many, samples) = if quick { (20, 5) } else { (1_000, 101) };
+            scale::run(table, &scale::Sizes { many, samples });
         }),
-        ["--jobs", "--quick"] | ["--quick", "--jobs"] => {
-            jobs(&jobs::Sizes { samples: 5, bytes: 10_000_000, requests: 50, jobs: 100, history: (10, 100) })
-        }
-        ["--locks"] => locks(&locks::Sizes { rounds: 5_000, each: 500, killed: 51 }),
-        ["--locks", "--quick"] | ["--quick", "--locks"] => {
-            locks(&locks::Sizes { rounds: 200, each: 20, killed: 5 })
-        }
-        ["--queue"] => queue(&queue::Sizes { many: 100_000, few: 1_000, samples: 51 }),
-        ["--queue", "--quick"] | ["--quick", "--queue"] => {
-            queue(&queue::Sizes { many: 500, few: 100, samples: 5 })
-        }
-        ["--screen"] => {
-            screen(&screen::Sizes { starts: 21, keys: 400, workers: 1_000, lines: 16_000_000, idle_s: 10 })
-        }
-        ["--screen", "--quick"] | ["--quick", "--screen"] => {
-            screen(&screen::Sizes { starts: 3, keys: 20, workers: 50, lines: 10_000, idle_s: 2 })
-        }
-        ["--upgrade"] => upgrade(&upgrade::Sizes { rounds: 100, clients: 64, floods: 50, many: 1_000 }),
-        ["--upgrade", "--quick"] | ["--quick", "--upgrade"] => {
-            upgrade(&upgrade::Sizes { rounds: 10, clients: 8, floods: 5, many: 20 })
-        }
-        ["--shared"] => shared(&shared::Sizes { supervisors: &[1, 3, 8], jobs: 2_000 }),
-        ["--shared", "--quick"] | ["--quick", "--shared"] => {
-            shared(&shared::Sizes { supervisors: &[1, 3], jobs: 50 })
-        }
-        ["--hosts"] => hosts(51),
-        ["--hosts", "--quick"] | ["--quick", "--hosts"] => hosts(5),
+        ["--jobs"] => print(|table| jobs::run(table, &job_sizes(quick))),
+        ["--locks"] => print(|table| {
+            let (rounds, each, killed) = if quick { (200, 20, 5) } else { (5_000, 500, 51) };
+            locks::run(table, &locks::Sizes { rounds, each, killed });
+        }),
+        ["--queue"] => print(|table| {
+            let (many, few, samples) = if quick { (500, 100, 5) } else { (100_000, 1_000, 51) };
+            queue::run(table, &queue::Sizes { many, few, samples });
+        }),
+        ["--screen"] => print(|table| screen::run(table, &screen_sizes(quick))),
+        ["--upgrade"] => print(|table| upgrade::run(table, &upgrade_sizes(quick))),
+        ["--shared"] => print(|table| {
+            let (supervisors, jobs): (&[usize], _) = if quick { (&[1, 3], 50) } else { (&[1, 3, 8], 2_000) };
+            shared::run(table, &shared::Sizes { supervisors, jobs });
+        }),
+        ["--hosts"] => print(|table| hosts::run(table, if quick { 5 } else { 51 })),
         ["flood", bytes, ..] => jobs::flood(bytes),
         ["echo", socket] => echo::serve(socket),
         ["canned", socket, answer] => scale::canned(socket, answer),
@@ -92,84 +78,53 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(samples: &Samples) -> ExitCode {
+/// Builds what is measured, and prints the table of it.
+fn print(measure: impl FnOnce(&mut Table)) -> ExitCode {
     build();
     let mut table = Table::default();
-    process::cold_start(&mut table, samples);
+    measure(&mut table);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn samples(quick: bool) -> Samples {
+    if quick {
+        return Samples { processes: 5, requests: 1_000, workers: 10, idle_s: 1 };
+    }
+    Samples { processes: 101, requests: 20_000, workers: 100, idle_s: 10 }
+}
+
+fn job_sizes(quick: bool) -> jobs::Sizes {
+    if quick {
+        return jobs::Sizes { samples: 5, bytes: 10_000_000, requests: 50, jobs: 100, history: (10, 100) };
+    }
+    jobs::Sizes { samples: 51, bytes: 1_000_000_000, requests: 1_000, jobs: 10_000, history: (100, 1_000) }
+}
+
+fn screen_sizes(quick: bool) -> screen::Sizes {
+    if quick {
+        return screen::Sizes { starts: 3, keys: 20, workers: 50, lines: 10_000, idle_s: 2 };
+    }
+    screen::Sizes { starts: 21, keys: 400, workers: 1_000, lines: 16_000_000, idle_s: 10 }
+}
+
+fn upgrade_sizes(quick: bool) -> upgrade::Sizes {
+    if quick {
+        return upgrade::Sizes { rounds: 10, clients: 8, floods: 5, many: 20 };
+    }
+    upgrade::Sizes { rounds: 100, clients: 64, floods: 50, many: 1_000 }
+}
+
+fn run(table: &mut Table, samples: &Samples) {
+    process::cold_start(table, samples);
     let gob = Gob::with(Worker::Real);
-    process::ping(&mut table, samples, &gob);
-    load::connections(&mut table, samples, &gob);
-    idle::memory(&mut table, &gob, "before the first worker");
-    process::start_and_stop(&mut table, samples, &gob);
+    process::ping(table, samples, &gob);
+    load::connections(table, samples, &gob);
+    idle::memory(table, &gob, "before the first worker");
+    process::start_and_stop(table, samples, &gob);
     idle::close_history(&gob);
-    idle::memory(&mut table, &gob, "idle");
-    idle::with_workers(&mut table, samples, &gob);
-    table.print();
-    ExitCode::SUCCESS
-}
-
-fn locks(sizes: &locks::Sizes) -> ExitCode {
-    build();
-    let mut table = Table::default();
-    locks::run(&mut table, sizes);
-    table.print();
-    ExitCode::SUCCESS
-}
-
-fn scale(sizes: &scale::Sizes) -> ExitCode {
-    build();
-    let mut table = Table::default();
-    scale::run(&mut table, sizes);
-    table.print();
-    ExitCode::SUCCESS
-}
-
-fn jobs(sizes: &jobs::Sizes) -> ExitCode {
-    build();
-    let mut table = Table::default();
-    jobs::run(&mut table, sizes);
-    table.print();
-    ExitCode::SUCCESS
-}
-
-fn queue(sizes: &queue::Sizes) -> ExitCode {
-    build();
-    let mut table = Table::default();
-    queue::run(&mut table, sizes);
-    table.print();
-    ExitCode::SUCCESS
-}
-
-fn shared(sizes: &shared::Sizes) -> ExitCode {
-    build();
-    let mut table = Table::default();
-    shared::run(&mut table, sizes);
-    table.print();
-    ExitCode::SUCCESS
-}
-
-fn screen(sizes: &screen::Sizes) -> ExitCode {
-    build();
-    let mut table = Table::default();
-    screen::run(&mut table, sizes);
-    table.print();
-    ExitCode::SUCCESS
-}
-
-fn upgrade(sizes: &upgrade::Sizes) -> ExitCode {
-    build();
-    let mut table = Table::default();
-    upgrade::run(&mut table, sizes);
-    table.print();
-    ExitCode::SUCCESS
-}
-
-fn hosts(samples: usize) -> ExitCode {
-    build();
-    let mut table = Table::default();
-    hosts::run(&mut table, samples);
-    table.print();
-    ExitCode::SUCCESS
+    idle::memory(table, &gob, "idle");
+    idle::with_workers(table, samples, &gob);
 }
 
 /// Builds all binaries in this one's profile: `cargo run` has built only those of this package.
