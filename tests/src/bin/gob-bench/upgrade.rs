@@ -7,8 +7,10 @@ mod many;
 use crate::process::{command, timed};
 use crate::table::{Table, Target, median, p99};
 use gob_tests::Gob;
+use gob_tests::wait::{self, DEADLINE};
 use load::{Load, Ping};
 use serde_json::json;
+use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -69,6 +71,7 @@ pub fn run(table: &mut Table, sizes: &Sizes) {
 /// Upgrades a supervisor again and again under load, and checks that all of it goes on.
 fn upgrades(sizes: &Sizes) -> Times {
     let gob = Gob::new();
+    keep(&gob);
     let mut load = Load::new(&gob, sizes.floods);
     let (stop, pings) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let gobd = gob.bin("gobd");
@@ -108,6 +111,14 @@ fn upgrades(sizes: &Sizes) -> Times {
     }
     load.end(&gob);
     times
+}
+
+/// Starts the keeper in this session, not in one of its own: the kernel shares the processors among sessions first (sched(7), autogroup), and the floor
+/// is to compete with the same processes as the supervisor.
+fn keep(gob: &Gob) {
+    let mut keeper = command(gob, &gob.bin("gob-keeper")).spawn().expect("a keeper");
+    thread::spawn(move || keeper.wait());
+    assert!(wait::until(DEADLINE, || UnixStream::connect(gob.socket()).is_ok()), "a supervisor");
 }
 
 /// The milliseconds of the longest ping that was under way in a span of time.
