@@ -102,6 +102,11 @@ impl History {
         !self.store.is_running()
     }
 
+    /// Tells whether records wait to be written.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.store.health().waiting > 0
+    }
+
     /// Returns what another program needs to go on with it.
     pub(crate) fn hand_over(&self) -> StoreState {
         self.store.hand_over()

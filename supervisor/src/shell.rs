@@ -123,7 +123,7 @@ pub(crate) struct Shell {
     keeps_queue: bool,
     /// The program that was tried last.
     candidate: Option<Candidate>,
-    /// This program is to be replaced by that one, at the latest then.
+    /// This program is to be replaced by that one, since then.
     replaced_by: Option<tokio::time::Instant>,
     /// Effects and results that were put off, while nothing is to begin.
     paused: Option<Pause>,

@@ -22,6 +22,8 @@ use tokio::time::Instant;
 
 /// The longest time for which the store is waited for while clients are served.
 const CLOSING: Duration = Duration::from_secs(2);
+/// The same once nothing waits for the store: clients that go on asking it keep it open, however long it is waited for.
+const ASKED: Duration = Duration::from_millis(100);
 /// Time between two looks whether it is closed.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -114,13 +116,14 @@ impl Shell {
     /// Begins to make ready for the replacement: the store is closed while clients are served, since a busy disk may take its time.
     pub(super) fn be_replaced(&mut self) {
         self.history.rest(true);
-        self.replaced_by = Some(Instant::now() + CLOSING);
+        self.replaced_by = Some(Instant::now());
     }
 
     /// Returns the program by which this one is to be replaced, once that is to be.
     pub(crate) fn take_successor(&mut self) -> Option<Candidate> {
-        let latest = self.replaced_by?;
-        if !self.history.rests() && Instant::now() < latest {
+        let begun = self.replaced_by?;
+        let longest = if self.history.has_backlog() { CLOSING } else { ASKED };
+        if !self.history.rests() && begun.elapsed() < longest {
             return None;
         }
         self.replaced_by = None;
@@ -129,7 +132,7 @@ impl Shell {
 
     /// Returns when it is to be looked again whether this program is to be replaced.
     pub(super) fn successor_due(&self) -> Option<Instant> {
-        self.replaced_by.map(|latest| latest.min(Instant::now() + LOOK))
+        self.replaced_by.map(|_| Instant::now() + LOOK)
     }
 
     /// Begins nothing any more that can be begun again, and ends what is driven by others.
