@@ -159,6 +159,8 @@ fn an_upgraded_supervisor_goes_on_with_what_it_runs_for_the_others() {
     until(&mut conn, &id, "running");
     let pid = |conn: &mut Conn| conn.ok("get", json!({"name": id}))["worker"]["pid"].as_i64();
     let before = pid(&mut conn);
+    let lock = "shared/kept";
+    let token = conn.ok("lock_acquire", json!({"lock": lock}))["token"].take();
     for _ in 0..2 {
         let done = gob.ctl(["daemon", "upgrade"]).ok();
         assert!(done.starts_with("upgraded gobd (pid "), "{done}");
@@ -169,6 +171,8 @@ fn an_upgraded_supervisor_goes_on_with_what_it_runs_for_the_others() {
     gob.ctl(["daemon", "upgrade"]).ok();
     database.server().run().unwrap();
     is_open(&mut conn);
+    conn.ok("lock_release", json!({"lock": lock, "token": token}));
+    assert!(conn.ok("lock_acquire", json!({"lock": lock}))["token"].as_u64() > token.as_u64());
     fs::write(&gate, "").unwrap();
     assert_eq!(until(&mut conn, &id, "completed")["attempt"], 1);
     let next = add(&mut conn, &gob, "farm", "true");

@@ -1,5 +1,6 @@
 //! Locks that several machines share, in a PostgreSQL of the test's own (F17).
 
+use crate::locks::kill;
 use crate::shared_lanes::{Database, is_open};
 use gob_tests::Gob;
 use gob_tests::wait::{self, DEADLINE};
@@ -10,6 +11,29 @@ const LOCK: &str = "shared/deploy";
 
 fn state(gob: &Gob) -> Value {
     gob.connect_as("cli").ask("lock_status", json!({"lock": LOCK}))["data"]["locks"][0].take()
+}
+
+/// A command keeps its lock when its supervisor is killed, and the other machine has it afterwards, not before.
+fn goes_on_after_a_kill(ada: &Gob, bob: &Gob) {
+    let (gate, begun) = (ada.dir().join("gate"), ada.dir().join("held"));
+    let script = format!("touch {}; until test -e {}; do sleep 0.02; done", begun.display(), gate.display());
+    let mut run = ada.ctl(["lock", "run", LOCK, "--", "sh", "-c", &script]).spawn();
+    assert!(wait::until(DEADLINE, || begun.exists()));
+    let held = state(bob)["holders"][0].take();
+    let mut of_bob = bob.connect_as("cli");
+    let waits = of_bob.post("lock_acquire", json!({"lock": LOCK}));
+    kill(ada);
+    is_open(&mut ada.connect_as("cli"));
+    let is_claimed = || {
+        let lock = state(ada);
+        lock["acquired"] == 1 && lock["holders"][0]["token"] == held["token"]
+    };
+    assert!(wait::until(DEADLINE, is_claimed), "{held} is held by {}", state(ada));
+    fs::write(&gate, "").unwrap();
+    assert!(run.wait().unwrap().success());
+    let token = of_bob.response(waits)["data"]["token"].as_u64().unwrap();
+    assert!(token > held["token"].as_u64().unwrap());
+    of_bob.ok("lock_release", json!({"lock": LOCK, "token": token}));
 }
 
 #[test]
@@ -35,6 +59,9 @@ fn one_machine_at_a_time_has_a_shared_lock_and_one_that_loses_the_database_gives
     let third = of_ada.ok("lock_acquire", json!({"lock": LOCK}))["token"].as_u64().unwrap();
     assert!(third > second);
     of_ada.ok("lock_release", json!({"lock": LOCK, "token": third}));
+
+    goes_on_after_a_kill(&ada, &bob);
+    let mut of_ada = ada.connect_as("cli");
 
     let begun = ada.dir().join("begun");
     let script = format!("touch {}; exec sleep 60", begun.display());

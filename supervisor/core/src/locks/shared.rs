@@ -175,7 +175,10 @@ impl Locks {
         if spares {
             cx.arm(Timer::Queue(Alarm::SharedLocks), LOCK_CLAIM_MS);
         }
-        let ask = LockAsk::Sync { holds: holds.clone(), waits: waits.clone(), spares };
+        // A claim that is asked by now is decided before, and may be true.
+        let claimed = self.shared.adopting.values().map(|claim| claim.token);
+        let holds_or_claims = holds.iter().copied().chain(claimed).collect();
+        let ask = LockAsk::Sync { holds: holds_or_claims, waits: waits.clone(), spares };
         ask_own(ask, LockThen::Sync { holds, waits }, underway, cx);
     }
 

@@ -199,6 +199,23 @@ fn a_holder_of_an_earlier_supervisor_goes_on_where_the_database_says_so() {
 }
 
 #[test]
+fn a_claim_that_is_under_way_when_the_two_are_compared_is_not_given_up() {
+    let mut world = world();
+    let claim =
+        Request::LockAcquire(Box::new(LockAcquire { token: Some(TOKEN), ..LockAcquire::new(name()) }));
+    let id = world.ask(CLI, claim).unwrap();
+    world.feed(Input::Shared(SharedNews::Up)).unwrap();
+    let LockAsk::Adopt { entry, .. } = world.lock_asked() else { panic!("{:?}", world.lock_asks) };
+    let own = vec![LockRow { lock: name(), number: entry.number, token: Some(TOKEN) }];
+    let told = LockTold { own, parties: vec![(name(), Vec::new())], is_done: true };
+    world.locks_told(told.clone());
+    assert!(matches!(world.lock_asked(), LockAsk::Sync { holds, .. } if holds == [TOKEN]));
+    world.locks_told(LockTold { is_done: false, ..told });
+    assert!(matches!(world.answers.remove(&id), Some(Ok(Data::LockAcquire(_)))));
+    assert_eq!(world.core.locks.grants().count(), 1);
+}
+
+#[test]
 fn another_owners_lock_is_broken_by_those_who_may() {
     let mut world = world();
     let told = LockTold { parties: vec![(name(), vec![bob()])], ..LockTold::default() };
