@@ -96,8 +96,10 @@ impl<'r> Session<'r> {
 
     /// Returns the version of the tables; 0 where there are none.
     fn version(&self) -> Result<i64, Failure> {
-        let there = self.simple("SELECT to_regclass('gob.version') IS NOT NULL")?;
-        if there.first().is_none_or(|text| text != "t") {
+        // `to_regclass` would answer by what the session has found before, also where another one has made the table meanwhile.
+        let there = "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = 'gob' AND c.relname = 'version'";
+        if self.simple(there)?.is_empty() {
             return Ok(0);
         }
         let found = self.simple("SELECT version FROM gob.version")?;
