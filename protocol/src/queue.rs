@@ -232,6 +232,9 @@ pub struct Lane {
     /// Several machines share it, each with this width; later than version 1.0.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
+    /// The reason why the database of this shared lane does not answer: `counts` are of this machine alone; later than version 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<String>,
 }
 
 /// A command that is added to a lane again and again.
@@ -329,6 +332,7 @@ mod tests {
             paused: true,
             counts: QueueCounts { pending: 1, ..QueueCounts::default() },
             shared: false,
+            away: None,
         };
         assert_eq!(
             serde_json::to_string(&lane).unwrap(),

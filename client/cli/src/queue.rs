@@ -114,7 +114,24 @@ pub(crate) fn lane(state: &Lane) -> String {
     };
     let paused = if state.paused { ", paused" } else { "" };
     let shared = if state.shared { ", shared" } else { "" };
-    format!("{}: {width}{shared}{paused}; {}", state.lane, counts(state))
+    let (away, counts) = match (&state.away, state.counts.running) {
+        (None, _) => ("", counts(state)),
+        (Some(_), 0) => (", away", "none run here".to_owned()),
+        (Some(_), running) => (", away", format!("{running} running here")),
+    };
+    format!("{}: {width}{shared}{away}{paused}; {counts}", state.lane)
+}
+
+/// Returns the sentence about lanes whose database does not answer; `None` where all is known.
+pub(crate) fn away(lanes: &[Lane]) -> Option<String> {
+    let reason = lanes.iter().find_map(|lane| lane.away.as_deref())?;
+    let names: Vec<&str> =
+        lanes.iter().filter(|lane| lane.away.is_some()).map(|lane| lane.lane.as_str()).collect();
+    let names = names.join(", ");
+    Some(format!(
+        "the database of {names} is away: {}; jobs there that do not run on this machine are not shown",
+        escape(reason)
+    ))
 }
 
 /// Returns the jobs of a lane by status: `3 pending, 1 running`.

@@ -54,6 +54,14 @@ fn a_lane_says_what_is_special_about_it() {
     state.width = 0;
     state.counts = Default::default();
     assert_eq!(lane(&state), "ci: workers outside only, paused; empty");
+    assert_eq!(away(std::slice::from_ref(&state)), None);
+    (state.paused, state.width, state.shared) = (false, 2, true);
+    state.away = Some("connection\nrefused".to_owned());
+    assert_eq!(lane(&state), "ci: width 2, shared, away; none run here");
+    state.counts.running = 1;
+    assert_eq!(lane(&state), "ci: width 2, shared, away; 1 running here");
+    let said = away(&[state]).unwrap();
+    assert!(said.starts_with("the database of ci is away: connection\\nrefused; jobs there"), "{said}");
 }
 
 #[test]

@@ -78,11 +78,6 @@ pub(crate) enum SharedStore {
 }
 
 impl SharedStore {
-    /// Tells whether it answers.
-    pub(crate) const fn is_up(self) -> bool {
-        matches!(self, Self::Asked | Self::Settled)
-    }
-
     /// Tells whether a claim that is not known here is none of this machine.
     pub(crate) const fn knows_claims(self) -> bool {
         matches!(self, Self::Settled | Self::Lost)

@@ -79,7 +79,7 @@ pub(crate) fn told(core: &mut Core, question: Question, asking: Asking, answer: 
         }
         Ok(Stored::Queue(told)) => take(core, *ask, asking, *told),
         Ok(_) => failed(core, *ask, asking, &NoAnswer::Silent),
-        Err(_) if is_shared && shared::failed(core, &ask, &asking) => {}
+        Err(why) if is_shared && shared::failed(core, &ask, &asking, &why) => {}
         Err(why) => failed(core, *ask, asking, &why),
     }
 }
@@ -159,7 +159,16 @@ fn failed(core: &mut Core, ask: QueueAsk, asking: Asking, why: &NoAnswer) {
 pub(crate) fn is_overdue(core: &mut Core, ticket: u64) -> bool {
     let Some((question, asking)) = core.underway.of_queue(ticket) else { return false };
     let (Question::Queue(ask) | Question::Shared(ask)) = question else { return false };
-    let (ask, mut client) = (QueueAsk::clone(ask), asking.client.take());
+    let is_shared = matches!(question, Question::Shared(_));
+    let ask = QueueAsk::clone(ask);
+    if let (true, QueueAsk::List { .. }) = (is_shared, &ask) {
+        let late = Asking { client: asking.client.take(), ..asking.clone() };
+        if !shared::failed(core, &ask, &late, &NoAnswer::Silent) {
+            asks::answer(core, late.client, Err(refusals::no_history(&NoAnswer::Silent)));
+        }
+        return true;
+    }
+    let mut client = asking.client.take();
     if let Then::Give(taker @ Taker::Outside(_)) = &mut asking.then
         && let Taker::Outside(waiting) = core::mem::replace(taker, Taker::Nobody)
     {

@@ -116,7 +116,8 @@ fn two_machines_share_a_lane_and_a_database_that_dies_stops_nothing_else() {
     );
     let at_ada =
         jobs.iter().position(|job| job["locked_by"].as_str().unwrap().ends_with(&ada.gobd_pid().to_string()));
-    let logs = bob.ctl(["queue", "logs", &ids[at_ada.unwrap()]]).run();
+    let at_ada = at_ada.unwrap();
+    let logs = bob.ctl(["queue", "logs", &ids[at_ada]]).run();
     assert!(logs.stderr.contains(&format!("runs on {host}, and its output is there")), "{}", logs.stderr);
 
     database.server().kill().unwrap();
@@ -128,8 +129,13 @@ fn two_machines_share_a_lane_and_a_database_that_dies_stops_nothing_else() {
     assert!(wait::until(DEADLINE, || of_ada.ok("status", json!({}))["shared"]["state"] == "away"));
     let doctor = ada.ctl(["doctor"]).run();
     assert!(doctor.stdout.contains("warn shared database: "), "{}", doctor.stdout);
-    let list = ada.ctl(["queue", "list"]).ok();
-    assert!(list.contains(&local) && !list.contains(&ids[0]), "{list}");
+    let list = ada.ctl(["queue", "list"]).run();
+    assert!(list.stdout.contains(&local) && list.stdout.contains(&ids[at_ada]), "{}", list.stdout);
+    assert!(list.stdout.contains("farm: width 1, shared, away; 1 running here"), "{}", list.stdout);
+    assert!(!list.stdout.contains(&ids[1 - at_ada]), "{}", list.stdout);
+    assert!(list.stderr.contains("the database of farm is away: "), "{}", list.stderr);
+    let list: Value = serde_json::from_str(&ada.ctl(["queue", "list", "--json"]).ok()).unwrap();
+    assert!(list.to_string().contains("\"away\":\""), "{list}");
     fs::write(&gate, "").unwrap();
     database.server().run().unwrap();
     for id in &ids {
@@ -158,7 +164,12 @@ fn an_upgraded_supervisor_goes_on_with_what_it_runs_for_the_others() {
     let id = add(&mut conn, &gob, "farm", &format!("until test -e {}; do sleep 0.02; done", gate.display()));
     until(&mut conn, &id, "running");
     let pid = |conn: &mut Conn| conn.ok("get", json!({"name": id}))["worker"]["pid"].as_i64();
-    let before = pid(&mut conn);
+    // A job runs once it is claimed; its process comes a moment later.
+    let mut before = None;
+    assert!(wait::until(DEADLINE, || {
+        before = pid(&mut conn);
+        before.is_some()
+    }));
     let lock = "shared/kept";
     let token = conn.ok("lock_acquire", json!({"lock": lock}))["token"].take();
     for _ in 0..2 {

@@ -145,6 +145,15 @@ pub(super) async fn queue_list(call: Call, arguments: QueueList) -> Done {
     let lanes = found.lanes.iter().map(|lane| {
         let counts = &lane.counts;
         let paused = if lane.paused { ", paused" } else { "" };
+        if let Some(why) = &lane.away {
+            return format!(
+                "lane {} (width {}{paused}): its database is away: {}; {} running on this machine, the others are not known",
+                lane.lane,
+                lane.width,
+                short(&escape(why)),
+                counts.running
+            );
+        }
         format!(
             "lane {} (width {}{paused}): {} running, {} pending, {} completed, {} failed, {} cancelled",
             lane.lane,
@@ -159,7 +168,7 @@ pub(super) async fn queue_list(call: Call, arguments: QueueList) -> Done {
     let now = now();
     let jobs = found.jobs.iter().map(|job| line(job, now));
     let mut lines: Vec<String> = lanes.chain(jobs).collect();
-    if found.jobs.is_empty() {
+    if found.jobs.is_empty() && found.lanes.iter().all(|lane| lane.away.is_none()) {
         lines.push("no job is like that; queue_add adds one".to_owned());
     }
     let mut text = within(lines, TEXT, "call queue_list with lane, status or limit");

@@ -422,6 +422,8 @@ export interface Lagged {
 
 /** A lane. It exists once it is named, with width 1. */
 export interface Lane {
+  /** The reason why the database of this shared lane does not answer: `counts` are of this machine alone; later than version 1.0. */
+  away?: string;
   /** Its jobs. */
   counts: QueueCounts;
   /** Its name. */

@@ -82,6 +82,10 @@ impl Ui {
         if lane.paused {
             parts.push(("paused  ".to_owned(), look.tone(Tone::Busy)));
         }
+        if lane.away.is_some() {
+            // Its numbers are those of this machine.
+            parts.push(("database away; here:  ".to_owned(), look.tone(Tone::Bad)));
+        }
         let numbers = [
             (counts.pending, "pending", Tone::Faint),
             (counts.running, "running", Tone::Plain),

@@ -1,6 +1,7 @@
 //! Jobs that are claimed: by the supervisor itself, or by workers outside.
 
 use crate::ids::ConnId;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,6 +22,9 @@ pub(crate) struct Held {
     pub(crate) is_cancelled: bool,
     /// The end of the attempt, of which the store has been told and has not said that it knows.
     pub(crate) end: Option<End>,
+    /// The job as it was claimed, where several machines share its lane: it is shown while the database is away.
+    #[serde(default)]
+    job: Option<Box<QueueJob>>,
 }
 
 /// The claimant.
@@ -56,7 +60,9 @@ impl Held {
     /// A job that was claimed just now.
     pub(crate) fn new(job: &QueueJob, by: By) -> Self {
         let lane = job.lane.clone();
-        Self { lane, attempt: job.attempt, attempts: job.attempts, by, is_cancelled: false, end: None }
+        let (attempt, attempts) = (job.attempt, job.attempts);
+        let job = is_shared(&job.id).then(|| Box::new(job.clone()));
+        Self { lane, attempt, attempts, by, is_cancelled: false, end: None, job }
     }
 
     /// Tells whether this worker has this attempt; `None` means the present one.
@@ -149,6 +155,11 @@ impl Holds {
     /// The jobs of lanes that several machines share.
     pub(crate) fn shared(&self) -> Vec<Name> {
         self.by_id.keys().filter(|id| is_shared(id)).cloned().collect()
+    }
+
+    /// The jobs of such lanes as they were claimed.
+    pub(crate) fn shared_jobs(&self) -> impl Iterator<Item = &QueueJob> {
+        self.by_id.values().filter_map(|held| held.job.as_deref())
     }
 
     /// Tells whether a claim of the supervisor's own is on its way back.

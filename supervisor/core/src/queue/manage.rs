@@ -11,7 +11,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use gob_protocol::answer::{QueueJobData, QueueLaneData, QueueListData};
-use gob_protocol::queue::{Lane, LaneName, LaneState, Listed, QueueAsk, QueueJob, Settled};
+use gob_protocol::queue::{LaneState, Listed, QueueAsk, QueueJob, Settled};
 use gob_protocol::request::{QueueList, QueueWidth};
 use gob_protocol::{Actor, Data, EventKind, Name, Owner, Request};
 
@@ -111,24 +111,11 @@ pub(super) fn retried(core: &mut Core, asking: Asking, settled: Settled) {
 /// A page of jobs. Those of lanes that several machines share come after this machine's own.
 pub(super) fn listed(core: &mut Core, ask: &QueueAsk, asking: Asking, page: Listed) {
     let Listed { jobs, lanes, next } = page;
-    let lanes = lanes.into_iter().map(|lane| shown(core, lane)).collect();
+    let lanes = lanes.into_iter().map(|lane| pages::shown(core, lane)).collect();
     let page = QueueListData { jobs, lanes, next };
     if let Some(data) = pages::joined(core, ask, &asking, page) {
         asks::answer(core, asking.client, Ok(Data::QueueList(Box::new(data))));
     }
-}
-
-/// A lane with the width that it has here: the configuration may say another one than the store.
-fn shown(core: &Core, lane: Lane) -> Lane {
-    let said = said_width(core, &lane.lane);
-    let width = core.lanes.get(&lane.lane).map(|known| known.width).or(said).unwrap_or(lane.width);
-    let shared = routes::is_lane(core, &lane.lane);
-    Lane { width, shared, ..lane }
-}
-
-/// The width that the configuration says.
-fn said_width(core: &Core, name: &LaneName) -> Option<u32> {
-    core.cx.setup.settings.lanes.get(name.as_str()).and_then(|lane| lane.width)
 }
 
 /// Takes a lane as the store has it. The configuration has the first word on its width, `queue_width` the last. A client may have
@@ -136,7 +123,7 @@ fn said_width(core: &Core, name: &LaneName) -> Option<u32> {
 pub(super) fn learn(core: &mut Core, state: &LaneState, is_width: bool) {
     let name = &state.lane.lane;
     // Other machines may say which width a lane has that several share.
-    let is_width = is_width || (routes::is_lane(core, name) && said_width(core, name).is_none());
+    let is_width = is_width || (routes::is_lane(core, name) && pages::said_width(core, name).is_none());
     if let Ok(lane) = asks::lane(core, name) {
         lane.is_paused = state.lane.paused;
         if is_width || lane.has_default_width {
@@ -151,7 +138,7 @@ pub(super) fn learn(core: &mut Core, state: &LaneState, is_width: bool) {
 /// A lane was paused, resumed, or has another width.
 pub(super) fn lane_told(core: &mut Core, ask: &QueueAsk, asking: Asking, state: LaneState) {
     learn(core, &state, matches!(ask, QueueAsk::Width { .. }));
-    let lane = shown(core, state.lane);
+    let lane = pages::shown(core, state.lane);
     let data = Data::QueueLane(Box::new(QueueLaneData { lane, cancelled: None }));
     asks::answer(core, asking.client, Ok(data));
 }
@@ -180,7 +167,7 @@ pub(super) fn cleared(
         let next = Asking { then: Then::Clear(count), ..asking };
         return asks::ask(core, QueueAsk::Clear { lane, owners, reason }, next);
     }
-    let lane = shown(core, state.lane);
+    let lane = pages::shown(core, state.lane);
     let data = Data::QueueLane(Box::new(QueueLaneData { lane, cancelled: Some(count) }));
     asks::answer(core, asking.client, Ok(data));
 }

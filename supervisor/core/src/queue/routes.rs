@@ -6,6 +6,7 @@ use crate::lanes::SharedStore;
 use crate::refusals;
 use crate::state::Core;
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use gob_protocol::WireError;
 use gob_protocol::queue::{LaneName, QueueAsk, is_shared};
 
@@ -15,6 +16,12 @@ pub(super) const PAGE: &str = "s:";
 /// Tells whether several machines share this lane.
 pub(super) fn is_lane(core: &Core, name: &LaneName) -> bool {
     core.cx.setup.settings.lanes.get(name.as_str()).is_some_and(|lane| lane.shared)
+}
+
+/// The shared lanes of the configuration.
+pub(super) fn names(core: &Core) -> Vec<LaneName> {
+    let lanes = core.cx.setup.settings.lanes.iter().filter(|(_, lane)| lane.shared);
+    lanes.filter_map(|(name, _)| LaneName::new(name).ok()).collect()
 }
 
 /// Tells whether a question is for the database.

@@ -3,13 +3,14 @@
 //! Nothing is claimed there before it has taken back what this machine held and does not hold any more: a claim whose answer was lost
 //! with a connection is such a one.
 
-use super::routes::is_lane;
-use super::{asks, attempts, manage};
-use crate::chronicle::{SharedChange, SharedNews};
-use crate::lanes::{Asking, Held, SharedStore, Then};
+use super::routes::{is_lane, names};
+use super::{asks, attempts, manage, pages};
+use crate::chronicle::{NoAnswer, SharedChange, SharedNews};
+use crate::lanes::{Asking, Held, SharedStore};
 use crate::refusals;
 use crate::state::Core;
 use crate::timers::{Alarm, Timer};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use gob_protocol::queue::{LaneName, QueueAsk, QueueStatus, QueueTold, is_shared};
 use gob_protocol::{Actor, Data, EventKind, Name};
@@ -111,12 +112,6 @@ fn looks_at_all(core: &mut Core) {
     core.cx.arm(Timer::Queue(Alarm::Shared), LOOK_MS);
 }
 
-/// The shared lanes of the configuration.
-fn names(core: &Core) -> Vec<LaneName> {
-    let lanes = core.cx.setup.settings.lanes.iter().filter(|(_, lane)| lane.shared);
-    lanes.filter_map(|(name, _)| LaneName::new(name).ok()).collect()
-}
-
 /// The database is away: claims that wait for a job are told so.
 fn nobody_waits(core: &mut Core) {
     let error = refusals::shared_away(&core.lanes.shared_reason);
@@ -172,15 +167,11 @@ fn changed(core: &mut Core, change: SharedChange) {
 }
 
 /// The database does not answer a question; true where nothing more is to be done about it.
-pub(super) fn failed(core: &mut Core, ask: &QueueAsk, asking: &Asking) -> bool {
-    match (&asking.then, ask) {
-        // The jobs of this machine are shown without it.
-        (Then::After(page), _) => {
-            let data = Data::QueueList(page.clone());
-            asks::answer(core, asking.client.clone(), Ok(data));
-            true
-        }
-        (_, QueueAsk::Recover { .. }) => true,
-        (Then::AsAsked | Then::Give(_) | Then::Check(_) | Then::Clear(_), _) => false,
+pub(super) fn failed(core: &mut Core, ask: &QueueAsk, asking: &Asking, why: &NoAnswer) -> bool {
+    // A list has what is here without it.
+    if let Some(page) = pages::without_database(core, ask, &asking.then, why) {
+        asks::answer(core, asking.client.clone(), Ok(Data::QueueList(Box::new(page))));
+        return true;
     }
+    matches!(ask, QueueAsk::Recover { .. })
 }

@@ -102,6 +102,7 @@ pub(crate) fn lane(row: &Row) -> Option<LaneState> {
             cancelled: count(7)?,
         },
         shared: false,
+        away: None,
     };
     Some(LaneState { lane, due: time(row, 8)? })
 }

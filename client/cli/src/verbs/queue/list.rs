@@ -87,10 +87,14 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let text = serde_json::to_string(&data).unwrap_or_default();
         return out::print(&format!("{text}\n")).map(|()| 0);
     }
-    if data.jobs.is_empty() {
+    let away = queue::away(&data.lanes);
+    if data.jobs.is_empty() && away.is_none() {
         context.note(&none(&filter, data.lanes.is_empty()));
     }
     out::print(&queue::list(&data.lanes, &data.jobs, now(), context.look()))?;
+    if let Some(away) = away {
+        context.note(&away);
+    }
     if data.next.is_some() {
         context.note("there are more; --limit N shows more of them, LANE and --status fewer kinds");
     }

@@ -253,7 +253,14 @@ fn locks_and_lanes_are_asked_for_once_they_are_shown() {
     assert!(screen.contains("release  held by  agent (deploy, pid 7) for 1m  exclusive"), "{screen}");
     assert!(screen.contains("release  waited for by"), "{screen}");
     stage.keys("]");
-    assert_eq!(stage.asked(), [Ask::Queue]);
+    let asked = stage.wishes();
+    let [Intent::Ask(id, Ask::Queue)] = asked.as_slice() else { panic!("{asked:?}") };
+    let counts = json!({"pending": 0, "running": 1, "completed": 0, "failed": 0, "cancelled": 0});
+    let farm = json!({"lane": "farm", "width": 2, "paused": false, "counts": counts, "shared": true, "away": "refused"});
+    let queue = serde_json::from_value(json!({"jobs": [], "lanes": [farm]})).unwrap();
+    stage.ui.answered(*id, Ok(Answer::Queue(queue)), stage.now);
+    let screen = stage.draw();
+    assert!(screen.contains("farm  width 2  database away; here:  1 running"), "{screen}");
     stage.keys("]");
     assert_eq!(stage.asked(), []);
 }

@@ -122,6 +122,62 @@ fn while_the_database_is_away_its_lanes_are_refused_and_the_others_go_on() {
 }
 
 #[test]
+fn a_list_without_the_database_has_its_lanes_and_what_runs_here_and_says_why() {
+    let mut world = world();
+    world.added(add("farm"));
+    world.added(add("farm"));
+    world.added(add("local"));
+    world.goes_away();
+    let list = |status, after: Option<&str>, limit| QueueList {
+        lane: None,
+        status,
+        after: after.map(String::from),
+        limit,
+    };
+    let mut listed = |list| match world.told(CLI, Request::QueueList(list)) {
+        Ok(Data::QueueList(data)) => *data,
+        other => panic!("{other:?}"),
+    };
+    let all = listed(list(None, None, None));
+    let ids: Vec<_> = all.jobs.iter().map(|job| job.id.clone()).collect();
+    assert_eq!((ids, all.next), (vec![id(1), id(FIRST)], None), "the other job waits in the database");
+    assert_eq!(all.jobs[1].status, QueueStatus::Running);
+    let lanes: Vec<_> = all.lanes.iter().filter(|lane| lane.shared).collect();
+    let names: Vec<_> =
+        lanes.iter().map(|lane| (lane.lane.as_str(), lane.width, lane.counts.running)).collect();
+    assert_eq!(names, [("farm", 1, 1), ("out", 0, 0)]);
+    assert!(lanes.iter().all(|lane| lane.away.as_deref() == Some("it is away")), "{lanes:?}");
+    let pending = listed(list(Some(QueueStatus::Pending), None, None));
+    assert!(pending.jobs.iter().all(|job| job.id != id(FIRST)), "{pending:?}");
+    // A page that ends with this machine's jobs is followed by what runs here of the others.
+    let first = listed(list(None, None, Some(1)));
+    assert_eq!((first.jobs.len(), first.lanes.iter().all(|lane| lane.away.is_none())), (1, true));
+    let rest = listed(list(None, first.next.as_deref(), Some(1)));
+    assert_eq!((&rest.jobs[0].id, rest.lanes.len(), rest.next), (&id(FIRST), 2, None));
+    world.comes_back();
+    assert!(world.listed().0.contains(&id(FIRST + 1).as_str().into()));
+}
+
+#[test]
+fn a_list_does_not_wait_for_a_database_that_hangs() {
+    let mut world = world();
+    world.added(add("farm"));
+    world.is_prompt = false;
+    let list = QueueList { lane: None, status: None, after: None, limit: None };
+    let asked = world.ask(CLI, Request::QueueList(list)).unwrap();
+    world.store_answers().unwrap();
+    let ticket = world.database.asked.back().unwrap().0;
+    world.feed(Input::Stored { ticket, answer: Err(crate::NoAnswer::Silent) }).unwrap();
+    match world.answers.remove(&asked).unwrap() {
+        Ok(Data::QueueList(data)) => {
+            assert_eq!(data.jobs[0].id, id(FIRST));
+            assert!(data.lanes.iter().all(|lane| lane.away.is_some()), "{data:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn an_attempt_that_ends_while_the_database_is_away_is_told_later() {
     let mut world = world();
     world.added(add("farm"));

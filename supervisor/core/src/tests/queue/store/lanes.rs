@@ -46,7 +46,7 @@ impl Store {
                 QueueStatus::Cancelled => &mut counts.cancelled,
             } += 1;
         }
-        let lane = Lane { lane: lane.clone(), width, paused, counts, shared: false };
+        let lane = Lane { lane: lane.clone(), width, paused, counts, shared: false, away: None };
         LaneState { due: self.due(&lane.lane), lane }
     }
 
