@@ -77,18 +77,8 @@ impl Default for Queue {
 
 /// Reads the address of a database. The text of a problem never has the address: a password may be in it.
 fn database(text: &str) -> Result<String, String> {
-    let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
-        return Err("it has to be postgres://user@host/database".to_owned());
-    };
-    let query = rest.split_once('?').map(|(_, query)| query).unwrap_or_default();
-    for pair in query.split('&') {
-        let tls =
-            pair.strip_prefix("sslmode=").is_some_and(|mode| !matches!(mode, "disable" | "allow" | "prefer"));
-        if tls {
-            return Err("gob does not speak TLS to a database (sslmode): use a Unix socket, a private network or a tunnel"
-                .to_owned());
-        }
+    if let Some(problem) = gob_protocol::database::problem(text) {
+        return Err(problem.to_owned());
     }
     Ok(text.to_owned())
 }

@@ -109,6 +109,11 @@ impl Config {
             .map(|(key, _)| key.clone())
             .collect();
         changed.extend(before.into_keys().filter(|key| !after.contains_key(key)));
+        let url = |config: &Self| config.shared.as_ref().map(|shared| shared.url.clone());
+        if url(self) != url(other) && !changed.iter().any(|key| key == "shared.url") {
+            // The part of it that is shown nowhere.
+            changed.push("shared.url".to_owned());
+        }
         changed.sort();
         changed
     }

@@ -10,6 +10,7 @@ use crate::versions;
 use gob_client::Error;
 use gob_client::holder::{Holder, Stopped};
 use gob_client::protocol::ErrorCode;
+use gob_client::protocol::database;
 use gob_client::protocol::view::SharedStatus;
 use gob_client::screen::{self, journal_trouble};
 use std::fs::File;
@@ -84,7 +85,9 @@ fn shared(of: &SharedStatus) -> Check {
     if of.state != "away" {
         return ok(SHARED, found);
     }
-    let hint = "see that its server runs and lets this user in; until then shared lanes stand still, the others go on: docs/SHARED.md";
+    let (found, remedy) = database::remedy(&found);
+    let remedy = remedy.unwrap_or("see that its server runs and shared.url names it");
+    let hint = format!("{remedy}; until then shared lanes stand still, the others go on: docs/SHARED.md");
     warn(SHARED, found, hint)
 }
 

@@ -124,6 +124,16 @@ fn problems_of_the_shared_database_have_their_places_and_never_its_password() {
             "3:1: shared.password: ",
             "did you mean `password_file`?",
         ),
+        (
+            "[shared]\nurl = \"postgres://ada:hunter2@db:99999/jobs\"\n",
+            "2:7: shared.url: ",
+            "a port is a number from 1 to 65535",
+        ),
+        (
+            "[shared]\nurl = \"postgres://ada:hunter2@db/jobs?nosuch=1\"\n",
+            "2:7: shared.url: ",
+            "a parameter after ? is not known",
+        ),
         ("[lanes.ci]\nshared = true\n", "2:10: lanes.ci.shared: ", "no database is named"),
     ] {
         let got = problems(text).join("\n");
@@ -138,6 +148,9 @@ fn problems_of_the_shared_database_have_their_places_and_never_its_password() {
         assert!(settings.iter().any(|setting| setting == shown), "{settings:#?}");
     }
     assert!(!format!("{settings:?} {config:?}").contains("hunter2"));
+    let other = crate::Config::parse(&text.replace("hunter2", "hunter3"), None, "config.toml").unwrap();
+    assert_eq!(config.changes(&other), ["shared.url"], "it is another one, though it is shown the same");
+    assert_eq!(config.changes(&config.clone()), [""; 0]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
+use gob_protocol::database;
 use gob_protocol::queue::{LaneName, QueueRefusal, ScheduleName};
 use gob_protocol::{ErrorCode, Name, Owner, WireError};
 use serde_json::json;
@@ -59,9 +60,11 @@ pub(crate) fn queue_refused(why: &QueueRefusal) -> Box<WireError> {
 
 /// The database that several machines share does not answer.
 pub(crate) fn shared_away(why: &str) -> Box<WireError> {
+    let (why, remedy) = database::remedy(why);
     let error =
         WireError::new(ErrorCode::Busy, format!("the database that the machines share is away: {why}"));
-    let hint = "try again when it is back: gobctl status says how it is; lanes of this machine alone go on";
+    let first = remedy.unwrap_or("try again when it is back");
+    let hint = format!("{first}: gobctl status says how it is; lanes of this machine alone go on");
     Box::new(error.hint(hint).details(json!({"limit": "shared"})))
 }
 

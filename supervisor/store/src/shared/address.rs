@@ -3,6 +3,7 @@
 //! The password stands in a file of its own, in the file that `PGPASSFILE` names or `~/.pgpass`, or in the address. It is shown nowhere.
 
 use super::failure::Failure;
+use gob_protocol::database::{self, MEND};
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -43,21 +44,21 @@ impl Address {
     /// Returns the address without a password.
     #[must_use]
     pub fn shown(&self) -> String {
-        gob_protocol::database::shown(&self.url)
+        database::shown(&self.url)
     }
 
     /// Returns what a connection needs, with the password as it is now.
     pub(super) fn config(&self) -> Result<Config, Failure> {
-        let mut config: Config = self
-            .url
-            .parse()
-            .map_err(|_| Failure::Away(format!("{} is no address of a PostgreSQL database", self.shown())))?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(Failure::Away(
-                "the address asks for TLS (sslmode=require), which gob does not speak: use a Unix socket, a private network or a tunnel"
-                    .to_owned(),
-            ));
+        let unfit = |why: &str| {
+            let shown = self.shown();
+            Failure::Away(format!(
+                "{shown} is no address of a PostgreSQL database: {why}{MEND}mend shared.url"
+            ))
+        };
+        if let Some(problem) = database::problem(&self.url) {
+            return Err(unfit(problem));
         }
+        let mut config: Config = self.url.parse().map_err(|_| unfit("it can't be read"))?;
         config.ssl_mode(SslMode::Disable).application_name("gobd").connect_timeout(CONNECTING);
         config
             .tcp_user_timeout(UNHEARD)
@@ -70,7 +71,9 @@ impl Address {
         if config.get_user().is_none() {
             let user = gob_host::passwd::user(nix::unistd::geteuid().as_raw());
             let user = user.ok_or_else(|| {
-                Failure::Away("the address has no user, and this user has no name".to_owned())
+                Failure::Away(format!(
+                    "the address has no user, and this user has no name{MEND}name a user in shared.url"
+                ))
             })?;
             config.user(user.name);
         }
@@ -97,7 +100,10 @@ impl Address {
 
 /// Reads a file with a password, which only its user may read.
 fn read(path: &Path) -> Result<String, Failure> {
-    let away = |why: String| Failure::Away(format!("cannot read the password in {}: {why}", path.display()));
+    let away = |why: String| {
+        let remedy = "have the password in a file that only this user reads (shared.password_file)";
+        Failure::Away(format!("cannot read the password in {}: {why}{MEND}{remedy}", path.display()))
+    };
     let about = fs::metadata(path).map_err(|e| away(e.to_string()))?;
     if about.mode() & 0o077 != 0 {
         return Err(away(format!("others may read it: chmod 600 {}", path.display())));
@@ -198,9 +204,46 @@ mod tests {
         for (url, why) in [
             ("postgres://ada:hunter2@localhost/jobs?sslmode=require", "does not speak"),
             ("postgres://ada:hunter2@localhost:port/jobs", "is no address"),
+            ("postgres://ada:hunter2@localhost:0/jobs", "a port is"),
         ] {
             let error = Address::new(url.to_owned(), None, None).config().unwrap_err().to_string();
             assert!(error.contains(why) && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_takes_no_address_that_a_connection_would_refuse() {
+        let parts = [
+            "postgres://db:99999/jobs",
+            "postgres://db:0x10/jobs",
+            "postgres://db/jobs?nosuch=1",
+            "postgres://db/jobs?sslmode",
+            "postgres://db/jobs?sslmode=allow",
+            "postgres://db/jobs?connect_timeout=",
+            "postgres://db/jobs?keepalives=yes",
+            "postgres://db/jobs?keepalives_retries=-1",
+            "postgres://db/jobs?target_session_attrs=primary",
+            "postgres://db/jobs?load_balance_hosts=all",
+            "postgres://db/jobs?hostaddr=db",
+            "postgres://db/jobs?port=5432,x",
+            "postgres://[::1/jobs",
+            "postgres://[::1]x/jobs",
+            "postgres://%FF@db/jobs",
+            "postgres://db/%FF",
+            "postgresql://ada:p%40ss@[::1]:5433,db,/jobs?options=-c%20x%3Dy&&",
+            "postgres://ada:p%40ss@[::1]:5433,db:/jobs?options=-c%20x%3Dy&target_session_attrs=any",
+            "postgres://",
+            "postgres://?",
+            "postgres://db?host=a&port=2",
+            "postgres://ada@%2Frun%2Fdb?user=%zz",
+        ];
+        for url in parts {
+            let problem = database::problem(url);
+            match url.parse::<Config>() {
+                Err(why) => assert!(problem.is_some(), "{url} is taken, but: {why}"),
+                Ok(_) if url == "postgres://" => {}
+                Ok(_) => assert_eq!(problem, None, "{url}"),
+            }
         }
     }
 }

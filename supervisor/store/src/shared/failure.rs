@@ -1,6 +1,7 @@
 //! The reasons why the database does not answer.
 
 use crate::jobs::sql::SqlError;
+use gob_protocol::database::MEND;
 use std::error::Error as _;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
@@ -16,7 +17,7 @@ pub enum Failure {
     Busy(String),
     /// A later version of gob has changed the tables.
     #[error(
-        "its tables have version {found}, this gob knows versions up to {known}: upgrade gob on this machine, or drop the schema `gob` there to begin anew"
+        "its tables have version {found}, this gob knows versions up to {known}{MEND}upgrade gob on this machine"
     )]
     Newer {
         /// The version of the tables.
@@ -25,7 +26,7 @@ pub enum Failure {
         known: i64,
     },
     /// The database refuses a statement.
-    #[error("the database refuses: {message} (SQLSTATE {code})")]
+    #[error("the database refuses: {message} (SQLSTATE {code}){}", remedy(code))]
     Refused {
         /// Its code.
         code: String,
@@ -53,7 +54,7 @@ impl Failure {
         if error.is_closed()
             || ["08", "53", "57", "28", "3D"].iter().any(|class| state.code().starts_with(class))
         {
-            return Self::Away(message);
+            return Self::Away(message + &remedy(state.code()));
         }
         Self::Refused { code: state.code().to_owned(), message }
     }
@@ -78,6 +79,21 @@ impl From<SqlError> for Failure {
     }
 }
 
+/// Returns the remedy of a refusal that goes away by no other means, behind its mark; nothing for others.
+fn remedy(code: &str) -> String {
+    let remedy = match code {
+        "28P01" => "put the right password into shared.password_file, or to where else it is read from",
+        "28000" => {
+            "let this user in there (CREATE ROLE with LOGIN, pg_hba.conf), or name another one in shared.url"
+        }
+        "3D000" => "name a database in shared.url that is there, or make it: CREATE DATABASE",
+        "42501" => "give this role the grants of docs/SHARED.md",
+        "25006" => "name the server in shared.url that can be written to",
+        _ => return String::new(),
+    };
+    format!("{MEND}{remedy}")
+}
+
 /// Returns an error with its causes.
 fn sentence(error: &Error) -> String {
     let mut text = error.to_string();
@@ -89,6 +105,9 @@ fn sentence(error: &Error) -> String {
             text.push_str(&more);
         }
         cause = error.source();
+    }
+    if text.contains("password missing") {
+        text.push_str(&remedy("28P01"));
     }
     text
 }

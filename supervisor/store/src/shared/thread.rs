@@ -8,6 +8,7 @@ use super::locks;
 use super::news;
 use super::session::Session;
 use gob_protocol::Timestamp;
+use gob_protocol::database::{self, MEND};
 use gob_protocol::lock::ask::LockAsk;
 use gob_protocol::queue::QueueAsk;
 use std::fs;
@@ -323,7 +324,10 @@ impl Worker<'_> {
                 }
             }
             Err(failure) => {
-                let unknown = Failure::Away(format!("{failure}; what was asked may have been done"));
+                let why = failure.to_string();
+                let (why, remedy) = database::remedy(&why);
+                let remedy = remedy.map(|remedy| format!("{MEND}{remedy}")).unwrap_or_default();
+                let unknown = Failure::Away(format!("{why}; what was asked may have been done{remedy}"));
                 group.iter().for_each(|asked| self.refuse(asked, unknown.clone()));
                 self.goes_away(&failure, asks);
             }
