@@ -49,7 +49,7 @@ impl Shared {
     /// Uses another database from here on, or none.
     pub(crate) fn set(&mut self, shared: Option<gob_config::Shared>, queue: Queue, boot: &Boot, host: &str) {
         if let Some(before) = self.handle.take() {
-            before.end(LAST_WORDS, true);
+            self.left = before.make_way(LAST_WORDS);
         }
         self.database += 1;
         self.settings = shared.map(|shared| settings(shared, queue, boot, host));

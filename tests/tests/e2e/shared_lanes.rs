@@ -189,3 +189,23 @@ fn an_upgraded_supervisor_goes_on_with_what_it_runs_for_the_others() {
     let next = add(&mut conn, &gob, "farm", "true");
     until(&mut conn, &next, "completed");
 }
+
+#[test]
+fn another_password_of_the_database_is_a_change_and_its_lanes_go_on_at_once() {
+    let Some(mut database) = Database::start("reload") else { return };
+    let gob = database.machine();
+    let mut conn = gob.connect_as("cli");
+    is_open(&mut conn);
+    // It keeps the life of the first connection in the database.
+    let held = add(&mut conn, &gob, "farm", "sleep 60");
+    until(&mut conn, &held, "running");
+    let path = gob.dir().join("config.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace(PASSWORD, "hunter3")).unwrap();
+    let told = gob.ctl(["config", "reload"]).ok();
+    assert_eq!(told.trim(), "read the configuration again: shared.url");
+    conn.ok("queue_width", json!({"lane": "farm", "width": 2}));
+    let next = add(&mut conn, &gob, "farm", "true");
+    until(&mut conn, &next, "completed");
+    conn.ok("queue_cancel", json!({"job_id": held}));
+}

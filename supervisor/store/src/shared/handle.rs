@@ -142,13 +142,30 @@ impl Shared {
         self.lock().0 = state;
     }
 
-    pub(super) fn begins(&self) -> (SharedState, watch::Receiver<Option<End>>) {
-        (self.left.lock().unwrap_or_else(PoisonError::into_inner).clone(), self.end.subscribe())
+    fn left(&self) -> MutexGuard<'_, SharedState> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn ends(&self, left: Option<SharedState>) {
-        if let Some(left) = left {
-            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
+    /// Returns the life that another thread has left, and the receiver of this one's end.
+    pub(super) fn begins(&self) -> (Option<Life>, watch::Receiver<Option<End>>) {
+        (self.left().life.clone(), self.end.subscribe())
+    }
+
+    /// Returns the number of the next life; `None` where a thread with another address may already have taken it.
+    pub(super) fn next_life(&self) -> Option<u32> {
+        let mut left = self.left();
+        if self.end.borrow().is_some_and(|end| end.takes_leave) {
+            return None;
+        }
+        let number = left.lives;
+        left.lives += 1;
+        Some(number)
+    }
+
+    /// Notes the end of the thread, with the life that it leaves; none where it could not begin.
+    pub(super) fn ends(&self, life: Option<Option<Life>>) {
+        if let Some(life) = life {
+            self.left().life = life;
         }
         self.lock().1 = true;
         self.changed.notify_all();
@@ -233,7 +250,15 @@ impl Handle {
     /// Returns what the thread has left; what it began with, as long as it runs.
     #[must_use]
     pub fn left(&self) -> SharedState {
-        self.shared.left.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.left().clone()
+    }
+
+    /// Has the thread take leave of the database, within a bounded time, and returns what one with another address begins with. That may be
+    /// another name of the same database: the numbers of lives go on.
+    #[must_use]
+    pub fn make_way(&self, within: Duration) -> SharedState {
+        self.end(within, true);
+        SharedState { life: None, lives: self.left().lives }
     }
 
     /// Answers what waits, takes leave of the database and ends the thread, for a bounded time.

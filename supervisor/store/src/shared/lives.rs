@@ -13,6 +13,10 @@ use crate::rows::unsigned;
 use gob_protocol::{Name, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 /// The database's time.
@@ -85,6 +89,31 @@ impl Life {
         let sql = format!("DELETE FROM life WHERE instance = ?1 AND NOT ({HELD})");
         session.change(&sql, cells![&self.instance]).map(drop)
     }
+}
+
+/// Returns the machine's name in the database, which is that of the first supervisor that asked.
+pub(super) fn machine(path: &Path, instance: &str) -> Result<String, Failure> {
+    let away = |e: std::io::Error| Failure::Away(format!("cannot use {}: {e}", path.display()));
+    for _ in 0..2 {
+        match fs::read_to_string(path) {
+            Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+            Ok(_) => fs::remove_file(path).map_err(away)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(away(e)),
+        }
+        // Whole before it has its name.
+        let made = path.with_extension("new");
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&made)
+            .map_err(away)?;
+        file.write_all(format!("{instance}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(away)?;
+        fs::rename(&made, path).map_err(away)?;
+    }
+    Err(Failure::Away(format!("{} can't be kept", path.display())))
 }
 
 /// Returns the supervisor's instance of the number of one of its lives.

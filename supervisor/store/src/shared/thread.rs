@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::group;
-use super::handle::{End, Shared, SharedState, State, Told};
+use super::handle::{End, Shared, State, Told};
 use super::lives::{self, Life};
 use super::locks;
 use super::news;
@@ -11,10 +11,6 @@ use gob_protocol::Timestamp;
 use gob_protocol::database::{self, MEND};
 use gob_protocol::lock::ask::LockAsk;
 use gob_protocol::queue::QueueAsk;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -65,8 +61,8 @@ struct Worker<'r> {
     runtime: &'r Runtime,
     session: Option<Session<'r>>,
     life: Option<Life>,
-    /// Numbers the lives of this supervisor after the first.
-    lives: u32,
+    /// The reason why the database is away, as it was told last.
+    told: Option<String>,
     /// The next attempt to connect, and the wait after it.
     again: (Instant, Duration),
     renew_at: Instant,
@@ -76,7 +72,7 @@ struct Worker<'r> {
 
 /// Runs until the end of the supervisor.
 pub(super) fn run(shared: &Shared, mut asks: mpsc::Receiver<Asked>) {
-    let (SharedState { life, lives }, end) = shared.begins();
+    let (life, end) = shared.begins();
     let mut left = None;
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
@@ -86,14 +82,14 @@ pub(super) fn run(shared: &Shared, mut asks: mpsc::Receiver<Asked>) {
                 runtime: &runtime,
                 session: None,
                 life,
-                lives,
+                told: None,
                 again: (now, AGAIN.0),
                 renew_at: now,
                 trim_at: now + TRIM,
                 end,
             };
             while worker.turn(&mut asks) {}
-            left = Some(SharedState { life: worker.life.take(), lives: worker.lives });
+            left = Some(worker.life.take());
             drop(worker);
             // A look-up of a name may hang in a thread of the runtime.
             runtime.shutdown_background();
@@ -192,22 +188,22 @@ impl Worker<'_> {
             self.is_given_up();
         }
         self.session = Some(session);
-        self.again = (Instant::now(), AGAIN.0);
         // A claim of the life before whose answer was lost with the connection is known by that life.
         self.begin_life()
     }
 
     fn begin_life(&mut self) -> Result<(), Failure> {
         let (settings, Some(session)) = (&self.shared.settings, &self.session) else { return Ok(()) };
-        let instance = lives::numbered(&settings.instance, self.lives);
-        self.lives += 1;
-        let machine = machine(&settings.machine, &settings.instance)?;
+        let number = self.shared.next_life().ok_or_else(not_there)?;
+        let instance = lives::numbered(&settings.instance, number);
+        let machine = lives::machine(&settings.machine, &settings.instance)?;
         let (host, lease) = (settings.host.clone(), settings.lease);
         let mut life = Life { instance, machine, host, lease, renewed: lives::since_boot() };
         life.begin(session)?;
         self.life = Some(life);
         self.renew_at = Instant::now();
         self.shared.set(State::Open);
+        self.told = None;
         (self.shared.told)(Told::Up);
         Ok(())
     }
@@ -226,6 +222,8 @@ impl Worker<'_> {
         }
         let instance = life.instance.clone();
         while lives::sweep(session, &instance)? {}
+        // Everything that a connection is for was done: the next attempt comes soon again.
+        self.again.1 = AGAIN.0;
         Ok(())
     }
 
@@ -245,6 +243,7 @@ impl Worker<'_> {
 
     fn is_lost(&mut self, why: String) {
         self.life = None;
+        self.told = None;
         (self.shared.told)(Told::Lost(why));
     }
 
@@ -257,7 +256,11 @@ impl Worker<'_> {
         while let Ok(asked) = asks.try_recv() {
             self.refuse(&asked, Failure::Away(why.clone()));
         }
-        (self.shared.told)(Told::Away(why));
+        // One message for each reason: attempts that fail alike are no news.
+        if self.told.as_ref() != Some(&why) {
+            self.told = Some(why.clone());
+            (self.shared.told)(Told::Away(why));
+        }
     }
 
     /// Answers a question, and those that wait behind it. Questions about the queue share a transaction.
@@ -373,29 +376,4 @@ impl Worker<'_> {
 
 fn not_there() -> Failure {
     Failure::Away("the database is not there yet".to_owned())
-}
-
-/// Returns the machine's name in the database, which is that of the first supervisor that asked.
-fn machine(path: &Path, instance: &str) -> Result<String, Failure> {
-    let away = |e: std::io::Error| Failure::Away(format!("cannot use {}: {e}", path.display()));
-    for _ in 0..2 {
-        match fs::read_to_string(path) {
-            Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
-            Ok(_) => fs::remove_file(path).map_err(away)?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(away(e)),
-        }
-        // Whole before it has its name.
-        let made = path.with_extension("new");
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&made)
-            .map_err(away)?;
-        file.write_all(format!("{instance}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(away)?;
-        fs::rename(&made, path).map_err(away)?;
-    }
-    Err(Failure::Away(format!("{} can't be kept", path.display())))
 }

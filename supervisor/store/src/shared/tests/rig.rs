@@ -87,10 +87,21 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(settings: Settings) -> Self {
+        Self::after(settings, SharedState::default())
+    }
+
+    /// A supervisor that goes on with what another thread has left.
+    pub(super) fn after(settings: Settings, left: SharedState) -> Self {
         let (post, told) = channel();
-        let handle =
-            Handle::spawn(settings, SharedState::default(), move |message| drop(post.send(message))).unwrap();
+        let handle = Handle::spawn(settings, left, move |message| drop(post.send(message))).unwrap();
         Self { handle, told, tickets: 0 }
+    }
+
+    /// Returns the messages of a time.
+    pub(super) fn during(&self, time: Duration) -> Vec<Told> {
+        let until = Instant::now() + time;
+        let next = || self.told.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+        std::iter::from_fn(next).collect()
     }
 
     /// Waits for a message; others before it are dropped.

@@ -97,6 +97,8 @@ fn tables_of_a_later_gob_are_refused_by_name_and_not_touched() {
     let mut bob = Machine::new(server.settings("bob"));
     let why = bob.until(|told| if let Told::Away(why) = told { Some(why) } else { None });
     assert!(why.starts_with("its tables have version 99, this gob knows versions up to"), "{why}");
+    // The tables are everybody's: nobody is told to drop them.
+    assert!(why.ends_with("; to mend it: upgrade gob on this machine"), "{why}");
     assert_eq!(server.psql("SELECT version FROM gob.version"), "99");
 }
 
@@ -111,4 +113,92 @@ fn an_address_without_a_database_behind_it_is_away_and_says_why() {
     let refused = ada.handle.ask(1, super::rig::now(), Box::new(QueueAsk::Lanes)).unwrap_err();
     assert_eq!(refused, NotAsked::Away(why));
     assert_eq!(ada.handle.health().url, "postgres://ada@127.0.0.1:1/jobs");
+}
+
+#[test]
+fn a_role_that_is_refused_is_tried_less_and_less_often_and_told_of_once() {
+    let Some(server) = Server::start() else { return };
+    drop(server.machine_up("ada"));
+    server.psql("CREATE ROLE ro LOGIN; GRANT USAGE ON SCHEMA gob TO ro; GRANT SELECT ON ALL TABLES IN SCHEMA gob TO ro");
+    server.psql("ALTER SYSTEM SET log_connections = on");
+    server.psql("SELECT pg_reload_conf()");
+    let mut settings = server.settings("bob");
+    settings.address = Address::new(server.postgres.url().replace("//gob@", "//ro@"), None, None);
+    let bob = Machine::new(settings);
+    let mut told = bob.during(Duration::from_millis(1_200));
+    assert!(matches!(told.pop(), Some(Told::Away(why)) if why.ends_with("the grants of docs/SHARED.md")));
+    assert!(told.is_empty(), "{told:?}");
+    // After 0, 0.25 and 0.75 s.
+    let log = std::fs::read_to_string(server.postgres.dir().join("server.log")).unwrap();
+    let attempts = log.lines().filter(|line| line.contains("connection authorized: user=ro ")).count();
+    assert!((1..=3).contains(&attempts), "{attempts} attempts: {log}");
+}
+
+#[test]
+fn a_reason_says_what_mends_it() {
+    let Some(server) = Server::start() else { return };
+    let why = |url: &str| {
+        let mut settings = server.settings("ada");
+        settings.address = Address::new(url.to_owned(), None, None);
+        let mut ada = Machine::new(settings);
+        ada.until(|told| if let Told::Away(why) = told { Some(why) } else { None })
+    };
+    let url = server.postgres.url();
+    for (url, remedy) in [
+        (url.replace("//gob@", "//nobody-of-this-name@"), "let this user in there"),
+        (url.replace("/postgres", "/nosuch"), "name a database in shared.url"),
+        (url.replace("//gob@", "//gob:hunter2@") + "?nosuch=1", "mend shared.url"),
+    ] {
+        let why = why(&url);
+        let found = gob_protocol::database::remedy(&why).1;
+        assert!(found.is_some_and(|found| found.starts_with(remedy)) && !why.contains("hunter2"), "{why}");
+    }
+    let hba = server.postgres.dir().join("data/pg_hba.conf");
+    server.psql("ALTER ROLE gob PASSWORD 'right'");
+    std::fs::write(hba, "local all all scram-sha-256\n").unwrap();
+    // The one connection that is still let in without a password.
+    let reload = Command::new("kill").args(["-HUP", &server.postgres.pid().unwrap().to_string()]).status();
+    assert!(reload.unwrap().success());
+    for url in [url.replace("//gob@", "//gob:hunter2@"), url.clone()] {
+        let until = Instant::now() + Duration::from_secs(20);
+        let why = loop {
+            let mut settings = server.settings("bob");
+            settings.address = Address::new(url.clone(), None, None);
+            let mut bob = Machine::new(settings);
+            let why = bob.until(|told| match told {
+                Told::Away(why) => Some(Some(why)),
+                Told::Up => Some(None),
+                _other => None,
+            });
+            if let Some(why) = why {
+                break why;
+            }
+            assert!(Instant::now() < until, "the server reads its rules");
+        };
+        assert!(why.contains("to mend it: put the right password") && !why.contains("hunter2"), "{why}");
+    }
+}
+
+#[test]
+fn another_name_of_the_same_database_is_used_at_once() {
+    let Some(server) = Server::start() else { return };
+    let mut ada = server.machine_up("ada");
+    let job = ada.added("ci");
+    assert!(ada.claimed("ci").is_some());
+    // The claim keeps the life before.
+    let left = ada.handle.make_way(Duration::from_secs(1));
+    let mut settings = server.settings("ada");
+    settings.address = Address::new(server.postgres.url().replace("//gob@", "//gob:x@"), None, None);
+    let mut again = Machine::after(settings, left);
+    let refused = again.until(|told| match told {
+        Told::Up => Some(None),
+        Told::Away(why) => Some(Some(why)),
+        _other => None,
+    });
+    assert_eq!(refused, None);
+    match again.told(recover()) {
+        QueueTold::Recovered { count, jobs, .. } => assert_eq!((count, &jobs[0].id), (1, &job.id)),
+        other => panic!("{other:?}"),
+    }
+    assert!(again.claimed("ci").is_some());
 }
