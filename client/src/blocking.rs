@@ -198,7 +198,7 @@ impl Connector {
     pub fn go_on(&self, connection: OwnedFd, place: &Path, server: ServerInfo) -> Result<Client, Error> {
         let link = self.link(Ends::Socket(connection.into()), place)?;
         let (owner, features) = (self.owner.clone(), Vec::new());
-        Ok(Client { link, server, owner, features, subscribed: Subscribe::default() })
+        Ok(Client { link, server, owner, features, subscribed: Subscribe::default(), way: None })
     }
 
     /// Connects to the socket, without a hello: for a program that relays its bytes. Returns its path, too.
@@ -270,7 +270,9 @@ impl Connector {
             .link(Ends::Socket(stream), &place)
             .and_then(|link| self.hello_over((ssh, &process), link, first));
         // It may still wait for the network or for a password.
-        opened.inspect_err(|_| process.end())
+        let (mut client, first) = opened.inspect_err(|_| process.end())?;
+        client.way = Some((ssh.address().clone(), process));
+        Ok((client, first))
     }
 
     fn hello_over(
@@ -328,7 +330,7 @@ impl Connector {
             crate::impostor::check(&self.dirs, &mut link)?;
         }
         let HelloData { server, owner, features, .. } = data;
-        Ok((Client { link, server, owner, features, subscribed: Subscribe::default() }, first))
+        Ok((Client { link, server, owner, features, subscribed: Subscribe::default(), way: None }, first))
     }
 
     /// Returns the time limit of an answer to hello, where the caller sets none.

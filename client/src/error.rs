@@ -225,7 +225,7 @@ impl Error {
                 Some("the supervisor has it, and may still go on with it once it answers again".to_owned())
             }
             Self::Timeout { sent: false, .. } => Some(
-                "it was not sent: the supervisor took the connection and had answered nothing by then"
+                "it was not sent: there was a way to a supervisor, or to its machine, and no answer by then"
                     .to_owned(),
             ),
             Self::Dirs(error) => std::error::Error::source(error).map(ToString::to_string),

@@ -27,6 +27,7 @@
 
 use crate::blocking::{Client, Connector};
 use crate::error::Error;
+use crate::ssh::Address;
 use gob_protocol::answer::SubscribeData;
 use gob_protocol::request::Subscribe;
 use serde::Deserialize;
@@ -114,6 +115,8 @@ pub struct Subscription {
     client: Option<Client>,
     /// Why there is no connection.
     passing: Option<Error>,
+    /// The other machine, to which the connection was lost.
+    lost_way: Option<Address>,
 }
 
 impl Subscription {
@@ -121,14 +124,18 @@ impl Subscription {
     /// none runs; one without waits for another program to do it.
     #[must_use]
     pub fn new(connector: Connector, filter: Subscribe) -> Self {
-        Self { connector, cursor: Cursor::new(filter), first: None, client: None, passing: None }
+        Self::of(connector, None, Cursor::new(filter))
     }
 
     /// Creates a subscription on an existing connection, with exactly the given request. The connector is for
     /// the connections after it.
     #[must_use]
     pub const fn on(client: Client, connector: Connector, filter: Subscribe) -> Self {
-        Self { connector, cursor: Cursor::exactly(filter), first: Some(client), client: None, passing: None }
+        Self::of(connector, Some(client), Cursor::exactly(filter))
+    }
+
+    const fn of(connector: Connector, first: Option<Client>, cursor: Cursor) -> Self {
+        Self { connector, cursor, first, client: None, passing: None, lost_way: None }
     }
 
     /// Waits for the next update; `None` when the deadline passes.
@@ -159,8 +166,15 @@ impl Subscription {
         self.passing.as_ref()
     }
 
+    /// Returns the address of the other machine where the last connection to it has ended for a reason that is none of its
+    /// supervisor's.
+    #[must_use]
+    pub const fn lost_way(&self) -> Option<&Address> {
+        self.lost_way.as_ref()
+    }
+
     fn disconnected(&mut self) -> Update {
-        self.client = None;
+        self.lost_way = self.client.take().and_then(|client| client.lost_way().cloned());
         Update::Disconnected
     }
 

@@ -6,6 +6,7 @@ use crate::wait::{self, DEADLINE};
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal;
+use nix::sys::termios::{Termios, tcgetattr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd};
@@ -79,6 +80,15 @@ impl Terminal {
     pub fn shown(&self) -> String {
         let bytes = self.shown.lock().expect("a reader").clone();
         String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
+    }
+
+    /// Returns the mode of the terminal.
+    ///
+    /// # Panics
+    /// When it is closed.
+    #[must_use]
+    pub fn mode(&self) -> Termios {
+        tcgetattr(self.keyboard.as_ref().expect("a terminal that is open")).expect("a terminal")
     }
 
     /// Types text.

@@ -158,6 +158,23 @@ impl There {
         fs::read_to_string(self.here.dir().join("calls")).unwrap_or_default()
     }
 
+    /// Returns the processes of ssh of the user here.
+    #[must_use]
+    pub fn ssh(&self) -> Vec<i32> {
+        self.ssh_with("")
+    }
+
+    /// As [`There::ssh`], those with this text in their arguments.
+    #[must_use]
+    pub fn ssh_with(&self, text: &str) -> Vec<i32> {
+        let is = |pid: &i32| {
+            let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&words).replace('\0', " ");
+            line.starts_with("/usr/bin/ssh ") && line.contains(text)
+        };
+        self.here.processes().into_iter().filter(is).collect()
+    }
+
     /// Returns what sshd has said.
     #[must_use]
     pub fn log(&self) -> String {

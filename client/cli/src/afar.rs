@@ -34,6 +34,13 @@ pub(crate) enum Afar {
     Never(&'static str),
 }
 
+impl Afar {
+    /// Returns whether the variable says nothing to the verb.
+    pub(crate) const fn is_by_flag_alone(self) -> bool {
+        matches!(self, Self::HereByFlag | Self::Never(_))
+    }
+}
+
 /// The standard input of a verb that runs there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Input {
@@ -53,9 +60,9 @@ pub(crate) fn run(
     args: &[OsString],
 ) -> Result<Option<u8>, Failure> {
     let Some(host) = &mut context.host else { return Ok(None) };
+    let draws = verb.path == crate::verbs::tui::VERB.path || is_set(matches, "watch");
     let passes = verb.passes_signals || verb.signals_with.is_some_and(|flag| matches.get_flag(flag));
     match verb.afar {
-        Afar::Never(_) | Afar::HereByFlag if !host.is_flag => context.host = None,
         Afar::HereByFlag => {}
         Afar::Never(why) => {
             let message = format!("{} works on this machine alone: {why}", verb.path.join(" "));
@@ -64,13 +71,13 @@ pub(crate) fn run(
         Afar::Here(flags) if !flags.iter().any(|flag| is_set(matches, flag)) => {
             host.ssh = host.ssh.clone().keeps_interrupts(passes);
         }
-        Afar::Here(_) => return there::run(context, verb, Input::None, args).map(Some),
+        Afar::Here(_) => return there::run(context, (verb, draws), Input::None, args).map(Some),
         Afar::There(Input::Dash(id)) => {
             let reads = matches.try_get_one::<String>(id).ok().flatten().is_some_and(|word| word == "-");
             let input = if reads { Input::Dash(id) } else { Input::None };
-            return there::run(context, verb, input, args).map(Some);
+            return there::run(context, (verb, draws), input, args).map(Some);
         }
-        Afar::There(input) => return there::run(context, verb, input, args).map(Some),
+        Afar::There(input) => return there::run(context, (verb, draws), input, args).map(Some),
     }
     Ok(None)
 }

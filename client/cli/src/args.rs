@@ -3,6 +3,7 @@
 //! Building clap for all verbs costs as much as a request, so the verb is found first and only its command
 //! built.
 
+use crate::afar::Afar;
 use crate::context::{Color, Context, Host};
 use crate::failure::{Failure, Telling};
 use crate::manual;
@@ -121,7 +122,10 @@ pub(crate) fn parse(mut args: Vec<OsString>, verb: Option<&'static Verb>) -> Res
     let said_before = matches.try_get_one::<Owner>("owner").ok().flatten();
     let waits_for_readiness = verb.is_some_and(|verb| verb.timeout.is_of_readiness);
     let owner = verb.and_then(|verb| verb.owner);
-    let context = Context { waits_for_readiness, ..context(innermost, said_before, owner)? };
+    let context = Context {
+        waits_for_readiness,
+        ..context(innermost, said_before, owner, verb.map(|verb| verb.afar))?
+    };
     // Before the last word of the verb clap does not know yet that it takes no zero.
     let takes_zero = verb.is_some_and(|verb| verb.timeout.takes_zero);
     if context.timeout.is_some_and(|timeout| timeout.is_zero() && !takes_zero) {
@@ -224,6 +228,7 @@ fn context(
     matches: &ArgMatches,
     said_before: Option<&Owner>,
     of_verb: Option<&str>,
+    afar: Option<Afar>,
 ) -> Result<Context, Failure> {
     let named = matches.try_get_one::<Owner>("owner").ok().flatten().or(said_before).cloned();
     let owner = match named {
@@ -240,22 +245,26 @@ fn context(
         autostart: !matches.get_flag("no-autostart"),
         timeout: matches.get_one::<Duration>("timeout").copied(),
         waits_for_readiness: false,
-        host: host(matches)?,
+        host: host(matches, afar)?,
     })
 }
 
-/// Returns the other machine that `--host` names, or else the variable; an empty one is this machine.
-fn host(matches: &ArgMatches) -> Result<Option<Host>, Failure> {
+/// Returns the other machine that `--host` names, or else the variable, where the verb takes notice of it; an empty one is this
+/// machine.
+fn host(matches: &ArgMatches, afar: Option<Afar>) -> Result<Option<Host>, Failure> {
     let flag = matches.get_one::<String>("host").cloned();
     let is_flag = flag.is_some();
-    let said = flag.or_else(|| std::env::var_os(HOST).map(|text| text.to_string_lossy().into_owned()));
+    let variable = || std::env::var_os(HOST).filter(|_| !afar.is_some_and(Afar::is_by_flag_alone));
+    let said = flag.or_else(|| variable().map(|text| text.to_string_lossy().into_owned()));
     let Some(text) = said.filter(|text| !text.is_empty()) else { return Ok(None) };
     let address = Address::parse(&text).map_err(|error| {
         let hint = if is_flag { "gobctl --host ssh://user@machine list" } else { "unset GOB_HOST" };
         Failure::usage(error.to_string()).hint(hint)
     })?;
     let asks = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
-    Ok(Some(Host { ssh: Ssh::new(address).asks(asks).shows_errors(true), is_flag }))
+    // A program that reads JSON gets the words of ssh in the error.
+    let shows = !matches.get_flag("json");
+    Ok(Some(Host { ssh: Ssh::new(address).asks(asks).shows_errors(shows) }))
 }
 
 fn default_owner(of_verb: Option<&str>) -> Result<Owner, Failure> {

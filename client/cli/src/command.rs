@@ -1,4 +1,4 @@
-//! Runs a user's command to its end: standard streams, directory and signal mask unchanged; INT, TERM and HUP
+//! Runs a user's command to its end: standard streams, directory and signal mask unchanged; INT, QUIT, TERM and HUP
 //! passed on, unless the command got them already; the exit code as a shell would give it.
 
 use crate::ending::code_of_exit;
@@ -25,6 +25,48 @@ pub(crate) const GOB_FAILED: u8 = 125;
 /// A signal that ended the command is added to this.
 const SIGNALLED: i32 = 128;
 
+/// The signals that are passed on to a command, blocked before it exists, so that none of them can end us and leave it alone, and
+/// until what was made for it is gone.
+#[derive(Debug)]
+pub(crate) struct Blocked {
+    arrived: SignalFd,
+    before: SigSet,
+}
+
+impl Blocked {
+    /// Blocks them for this thread and those that it starts.
+    pub(crate) fn begin() -> Result<Self, Failure> {
+        let mut signals = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP] {
+            signals.add(signal);
+        }
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let arrived =
+            SignalFd::with_flags(&signals, flags).map_err(|errno| failed("wait for signals", errno))?;
+        let before = SigSet::thread_get_mask().map_err(|errno| failed("read the signal mask", errno))?;
+        signals.thread_block().map_err(|errno| failed("block signals", errno))?;
+        Ok(Self { arrived, before })
+    }
+
+    /// Takes the next one that has come: the exit code of a program that it ends.
+    pub(crate) fn next(&self) -> Option<u8> {
+        let signal = self.arrived.read_signal().ok().flatten()?;
+        u8::try_from(SIGNALLED + i32::try_from(signal.ssi_signo).ok()?).ok()
+    }
+}
+
+impl AsFd for Blocked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.arrived.as_fd()
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        self.before.thread_set_mask().ok();
+    }
+}
+
 /// A connection beside the command.
 pub(crate) struct Beside<'a> {
     pub(crate) connection: BorrowedFd<'a>,
@@ -48,28 +90,17 @@ pub(crate) fn run_with(
     beside: Option<Beside<'_>>,
     moves: Vec<(OwnedFd, RawFd)>,
 ) -> Result<u8, Failure> {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
-    }
-    // Blocked before the command exists, so that none of them can end us and leave it alone.
-    let before = SigSet::thread_get_mask().map_err(|errno| failed("read the signal mask", errno))?;
-    signals.thread_block().map_err(|errno| failed("block signals", errno))?;
-    let code = run_blocked(command, more, beside, moves, &signals, &before);
-    before.thread_set_mask().map_err(|errno| failed("unblock signals", errno))?;
-    code
+    run_blocked(&Blocked::begin()?, command, more, beside, moves)
 }
 
-fn run_blocked(
+/// As [`run_with`], with signals that are blocked already.
+pub(crate) fn run_blocked(
+    Blocked { arrived, before }: &Blocked,
     command: &[OsString],
     more: &[(String, String)],
     mut beside: Option<Beside<'_>>,
     moves: Vec<(OwnedFd, RawFd)>,
-    signals: &SigSet,
-    before: &SigSet,
 ) -> Result<u8, Failure> {
-    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let arrived = SignalFd::with_flags(signals, flags).map_err(|errno| failed("wait for signals", errno))?;
     // Made before the command: a running command without a waiting thread could be passed no signal.
     let (told, ended) = end_of()?;
     let raw: Vec<_> = moves.iter().map(|(from, to)| (from.as_raw_fd(), *to)).collect();
@@ -89,6 +120,8 @@ fn run_blocked(
         }
         let has_come = |at: usize| fds.get(at).and_then(PollFd::any) == Some(true);
         if has_come(1) {
+            // Those that came with its end were meant for it, and are not to end us with something left to do.
+            while let Ok(Some(_)) = arrived.read_signal() {}
             return reap(pid);
         }
         if has_come(2) {
@@ -143,13 +176,13 @@ pub(crate) fn code_of(status: WaitStatus) -> u8 {
 }
 
 /// Passes a signal on to the command, from any sender, unless the command got it as well: a terminal sends
-/// its interrupts to a whole process group, but the hang-up to the leader of its session alone, which may be
+/// its keys to a whole process group, but the hang-up to the leader of its session alone, which may be
 /// this program. The command is an unreaped child, so its pid is its own.
 pub(crate) fn pass_on(pid: Pid, signal: u32, code: i32) {
     let Some(signal) = i32::try_from(signal).ok().and_then(|signal| Signal::try_from(signal).ok()) else {
         return;
     };
-    let by_the_terminal = code > 0 && signal == Signal::SIGINT;
+    let by_the_terminal = code > 0 && matches!(signal, Signal::SIGINT | Signal::SIGQUIT);
     if !by_the_terminal || getpgid(Some(pid)) != Ok(getpgrp()) {
         kill(pid, signal).ok();
     }

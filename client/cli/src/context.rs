@@ -59,7 +59,7 @@ impl Host {
     /// Reads the address that the program which started the guard of a lock hands on.
     pub(crate) fn of_guard(address: &str) -> Option<Self> {
         let ssh = Ssh::new(Address::parse(address).ok()?).shows_errors(true).keeps_interrupts(true);
-        Some(Self { ssh, is_flag: true })
+        Some(Self { ssh })
     }
 }
 
@@ -83,8 +83,6 @@ pub(crate) struct Context {
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
     pub(crate) ssh: Ssh,
-    /// It was named by `--host`, and not by the variable.
-    pub(crate) is_flag: bool,
 }
 
 #[cfg(test)]

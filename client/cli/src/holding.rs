@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::render;
 use crate::signals::Signals;
-use crate::stream::{End, GONE};
+use crate::stream::{End, gone};
 use gob_client::blocking::{Client, Connector};
 use gob_client::call::{Lease, Subscribe};
 use gob_client::protocol::answer::WorkerData;
@@ -34,7 +34,7 @@ pub(crate) fn hold(holding: &Holding<'_>, mut client: Client, mut names: Vec<Nam
     let connector = holding.context.connector()?.autostart(false);
     loop {
         holding.watch(&mut client, &mut names, None)?;
-        holding.context.note(GONE);
+        holding.context.note(&gone(client.lost_way()));
         client = holding.take_again(&connector, &mut names)?;
     }
 }
@@ -69,10 +69,10 @@ pub(crate) fn hold_again(context: &Context, verb: &'static str, mut names: Vec<N
         loop {
             let ended = holding.take_again(&connector, &mut names).and_then(|mut client| {
                 while client.next_event(None)?.is_some() {}
-                Ok(())
+                Ok(gone(client.lost_way()))
             });
             match ended {
-                Ok(()) => context.note(GONE),
+                Ok(text) => context.note(&text),
                 Err(failure) => {
                     failure.report(context.telling());
                     return;

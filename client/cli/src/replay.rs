@@ -1,7 +1,7 @@
 //! The events that the supervisor keeps, up to the present one.
 
 use crate::failure::Failure;
-use crate::stream::End;
+use crate::stream::{End, lost_way};
 use gob_client::Error;
 use gob_client::blocking::Client;
 use gob_client::protocol::answer::SubscribeData;
@@ -27,7 +27,12 @@ pub(crate) fn replay(
                 let request = "subscribe".to_owned();
                 return Err(Error::Timeout { request, after: Client::TIMEOUT, sent: true }.into());
             }
-            let message = "the supervisor has gone before it had told all that has happened".to_owned();
+            let message = match client.lost_way() {
+                Some(address) => {
+                    format!("{} before all that has happened was told", lost_way(address))
+                }
+                None => "the supervisor has gone before it had told all that has happened".to_owned(),
+            };
             return Err(Failure::own("supervisor-unreachable", 7, message).hint("see gobctl daemon logs"));
         };
         #[derive(Deserialize)]

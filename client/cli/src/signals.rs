@@ -27,6 +27,11 @@ impl Signals {
         Ok(Self { arrived, before })
     }
 
+    /// Returns the mask from before, which a program that is started meanwhile is to have.
+    pub(crate) const fn before(&self) -> &SigSet {
+        &self.before
+    }
+
     /// Takes the next signal that has come.
     pub(crate) fn next(&self) -> Option<Signal> {
         let signal = self.arrived.read_signal().ok().flatten()?;

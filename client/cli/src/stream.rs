@@ -8,12 +8,23 @@ use crate::failure::Failure;
 use crate::text::took;
 use gob_client::protocol::answer::SubscribeData;
 use gob_client::protocol::request::Subscribe;
+use gob_client::ssh::Address;
 use gob_client::subscription::{Subscription, Update};
 use std::time::{Duration, Instant};
 
 /// The message that the supervisor has gone.
 pub(crate) const GONE: &str =
     "the supervisor has gone; waiting for another one, which gobctl daemon start starts";
+
+/// Returns the message that the supervisor, or the connection to its machine, has gone.
+pub(crate) fn gone(lost: Option<&Address>) -> String {
+    lost.map_or_else(|| GONE.to_owned(), |address| format!("{}; connecting again", lost_way(address)))
+}
+
+/// Returns the beginning of a message about a connection that was lost; what it led to may go on.
+pub(crate) fn lost_way(address: &Address) -> String {
+    format!("the connection to {address} was lost")
+}
 
 /// The end of `--timeout`, if it was given.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +91,11 @@ impl<'a> Stream<'a> {
         Ok(Self { context, verb, end, subscription, had_one: false, lost: false })
     }
 
+    /// Returns the message about the end of the last connection.
+    pub(crate) fn gone(&self) -> String {
+        gone(self.subscription.lost_way())
+    }
+
     /// Returns whether the supervisor has gone, and no other one is there yet.
     pub(crate) const fn is_lost(&self) -> bool {
         self.lost
@@ -94,10 +110,13 @@ impl<'a> Stream<'a> {
                 Some(Update::Subscribed(data)) => {
                     self.lost = false;
                     if std::mem::replace(&mut self.had_one, true) {
-                        self.context.note(if data.gap {
-                            "another supervisor is there; what happened in between is not known, this is what there is"
-                        } else {
-                            "the supervisor is there again; nothing was missed"
+                        self.context.note(&match (data.gap, self.subscription.lost_way()) {
+                            (true, _) => {
+                                "another supervisor is there; what happened in between is not known, this is what there is"
+                                    .to_owned()
+                            }
+                            (false, None) => "the supervisor is there again; nothing was missed".to_owned(),
+                            (false, Some(address)) => format!("connected to {address} again; nothing was missed"),
                         });
                     } else if data.gap {
                         self.context
@@ -108,7 +127,7 @@ impl<'a> Stream<'a> {
                 Some(Update::Frame(line)) => return Ok(Told::Frame(line)),
                 Some(Update::Disconnected) => {
                     self.lost = true;
-                    self.context.note(GONE);
+                    self.context.note(&self.gone());
                 }
                 None => {
                     self.end.check(self.verb)?;

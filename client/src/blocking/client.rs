@@ -5,6 +5,7 @@ use crate::call::{Call, List, Reply, Sent, Subscribe};
 use crate::error::Error;
 use crate::pages::{Paged, Pages, line_of};
 use crate::pulse::{Deadline, ahead};
+use crate::ssh::{Address, Process};
 use gob_protocol::answer::{ListData, ServerInfo, SubscribeData};
 use gob_protocol::limits::REQUEST_MS;
 use gob_protocol::{Name, Owner, View};
@@ -12,6 +13,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A connection to the supervisor after its hello.
@@ -23,6 +25,8 @@ pub struct Client {
     pub(super) features: Vec<String>,
     /// The subscription's filter, for the pages that a snapshot leaves out.
     pub(crate) subscribed: Subscribe,
+    /// The other machine, and the ssh that carries the connection to it.
+    pub(super) way: Option<(Address, Arc<Process>)>,
 }
 
 impl Client {
@@ -243,6 +247,14 @@ impl Client {
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         self.link.has_ended()
+    }
+
+    /// Returns the address of the other machine where the connection to it has ended for a reason that is none of its
+    /// supervisor's: the network, sshd, ssh itself. Waits 2 s for the end of ssh at most.
+    #[must_use]
+    pub fn lost_way(&self) -> Option<&Address> {
+        let (address, ssh) = self.way.as_ref().filter(|_| self.has_ended())?;
+        ssh.has_failed().then_some(address)
     }
 
     /// Returns the socket, to notice its end while no answer is awaited.

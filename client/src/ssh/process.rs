@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::collections::VecDeque;
@@ -106,6 +106,11 @@ impl Process {
         }
     }
 
+    /// Returns whether it has failed to carry a connection that has ended: it waits a while for the reason.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.ended().0 != Some(0)
+    }
+
     /// Waits until it has ended, as long as that takes; its exit code.
     pub(super) fn wait(&self) -> Option<i32> {
         let waited = self.changed.wait_while(self.state(), |state| state.pid.is_some());
@@ -125,8 +130,12 @@ impl Process {
     }
 }
 
+/// Starts a thread that takes no signals: one that the program blocks elsewhere, to handle it, would end the program here.
 fn thread(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name("ssh".to_owned()).spawn(work).map(drop)
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let started = std::thread::Builder::new().name("ssh".to_owned()).spawn(work).map(drop);
+    before.thread_set_mask()?;
+    started
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod ui;
 
 pub use look::Look;
 pub use project::{Project, ProjectJob};
+pub use tty::leave;
 
 use gob_client::blocking::Connector;
 use gob_client::{Dirs, Owner};

@@ -126,10 +126,16 @@ fn enter() -> io::Result<()> {
 /// Gives the terminal back, if it is taken over. A terminal that is gone need not be restored.
 pub(crate) fn give_back() {
     if TAKEN.swap(false, Ordering::AcqRel) {
-        let mut out = io::stdout();
-        out.write_all(LEAVE.as_bytes()).and_then(|()| out.flush()).ok();
+        leave();
         disable_raw_mode().ok();
     }
+}
+
+/// Takes back what this screen, and each smaller one, has set of the terminal, but for its mode: for a screen that was drawn by another
+/// program, elsewhere, which can't do it any more.
+pub fn leave() {
+    let mut out = io::stdout();
+    out.write_all(LEAVE.as_bytes()).and_then(|()| out.flush()).ok();
 }
 
 /// As [`give_back`], without a wait for a terminal that takes nothing: only its mode is restored.

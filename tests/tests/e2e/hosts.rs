@@ -82,6 +82,12 @@ fn errors_of_ssh_are_shown_as_they_are() {
         there.here.ctl(["--host", &format!("ssh://stranger@127.0.0.1:{port}"), "logs", "g"]).fails(7);
     assert!(stranger.stderr.contains("stranger@127.0.0.1: Permission denied"), "{stranger}");
     assert!(stranger.stderr.contains(&format!("ssh -p {port} -l stranger -- 127.0.0.1 true")), "{stranger}");
+    // A program that reads JSON gets them there.
+    let json =
+        there.here.ctl(["--json", "--host", &format!("ssh://stranger@127.0.0.1:{port}"), "list"]).fails(7);
+    let told: Value = serde_json::from_str(&json.stderr).unwrap();
+    let cause = told["error"]["details"]["cause"].as_str().unwrap_or_default();
+    assert!(cause.contains("Permission denied"), "{json}");
     // An IPv6 address, and a port without a listener.
     let nobody = there.here.ctl(["--host", "ssh://[::1]:1", "ping"]).fails(7);
     assert!(nobody.stderr.contains("::1"), "{nobody}");
@@ -187,9 +193,13 @@ fn verbs_about_this_machine_say_so() {
         let refused = gob.ctl(["--host", "ssh://there"].iter().chain(verb).copied()).fails(2);
         assert!(refused.stderr.contains("works on this machine alone"), "{refused}");
     }
-    // The variable of a shell is no such mistake.
-    let mut completion = gob.ctl(["completion", "bash"]);
-    assert!(completion.env("GOB_HOST", "ssh://there").ok().contains("gobctl"));
+    // The variable of a shell is no such mistake, whatever it holds.
+    for variable in ["ssh://there", "there", "ssh://-x"] {
+        for verb in [&["completion", "bash"][..], &["skill", "--print"]] {
+            let mut here = gob.ctl(verb.iter().copied());
+            assert!(here.env("GOB_HOST", variable).ok().contains("gobctl"), "{verb:?}");
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use gob_tests::there::{There, USER};
 use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use serde_json::json;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;
@@ -78,6 +79,14 @@ fn exit_codes_and_streams_are_those_over_there() {
     assert!(missing.stderr.contains("nosuch"), "{missing}");
     let killed = there.ctl(["run", "--", "sh", "-c", "kill -9 $$"]).run();
     assert_eq!(killed.code, 137, "{killed}");
+    let ambiguous = there.ctl(["run", "--name", "odd", "--", "sh", "-c", "exit 255"]).fails(7);
+    assert!(ambiguous.stderr.contains("or a command over there has ended with 255"), "{ambiguous}");
+    // Output that can't be written is an error here.
+    let mut full = there.ctl(["logs", "j1"]);
+    full.command().stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+    let full = full.command().spawn().unwrap().wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&full.stderr);
+    assert!(full.status.code() == Some(1) && said.contains("cannot write to standard output"), "{full:?}");
     for words in [&["runs", "j1", "--json"][..], &["config", "path"], &["stats", "j1"], &["wait", "j2"]] {
         let ran = there.ctl(words.iter().copied()).run();
         assert!(ran.code == 0 || ran.code == 137, "{ran}");

@@ -1,90 +1,83 @@
 //! Endpoints of workers of another machine, forwarded to addresses here for as long as a command runs.
 //!
-//! One `ssh` carries all of them, and ends with its standard input: with this program, however that ends. A Unix socket is
-//! forwarded to one in a private directory, a port of a loopback address to a free port of 127.0.0.1.
+//! One `ssh` carries all of them, and ends with its standard input: with this program, however that ends (`forward/kept.rs`). A Unix
+//! socket is forwarded to one in a private directory, a port of a loopback address to a free port of 127.0.0.1.
 
-use crate::command::GOB_FAILED;
+mod kept;
+
+use crate::command::{Blocked, GOB_FAILED};
 use crate::context::Context;
 use crate::failure::Failure;
 use gob_client::Error;
-use gob_client::ssh::{NoWay, Ssh, Why};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use gob_client::ssh::Ssh;
+use kept::{Kept, Started};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Stdio};
-use std::time::Duration;
 
 /// Free ports are looked for this often: another program may take one before ssh does.
 const TRIES: u32 = 3;
-/// Longest wait for ssh to be connected: a person may have to type a password.
-const WITHIN_MS: u16 = 60_000;
 /// The longest path of a socket here that leaves room for its name (`sun_path` has 108 bytes).
 const MAX_DIR: usize = 60;
 
-/// Forwarded endpoints.
+/// Forwarded endpoints, for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Forward {
-    ssh: Child,
-    dir: PathBuf,
+    /// Dropped before the directory in which ssh makes its sockets.
+    _ssh: Kept,
+    _dir: Dir,
+}
+
+/// The result of forwarding.
+#[derive(Debug)]
+pub(crate) enum Forwarded {
+    /// There is nothing to forward.
+    Nothing,
+    All(#[expect(dead_code, reason = "it is kept for its end")] Forward),
+    /// A signal came first; the exit code that it makes.
+    Interrupted(u8),
 }
 
 impl Forward {
     /// Forwards endpoints, and puts the addresses here in their places. One that can't be forwarded stays, with a note.
     pub(crate) fn open(
-        context: &Context,
+        from: (&Context, &Blocked),
         ssh: &Ssh,
         endpoints: &mut [(String, String)],
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Forwarded, Failure> {
         for tried in 1..=TRIES {
-            match Self::try_open(context, ssh, endpoints) {
+            match Self::try_open(from, ssh, endpoints) {
                 Err(Failure::Client(Error::Ssh(_))) if tried < TRIES && has_port(endpoints) => {}
                 result => return result,
             }
         }
-        Ok(None)
+        Ok(Forwarded::Nothing)
     }
 
     fn try_open(
-        context: &Context,
+        from: (&Context, &Blocked),
         ssh: &Ssh,
         endpoints: &mut [(String, String)],
-    ) -> Result<Option<Self>, Failure> {
-        let dir = private_dir().map_err(failed)?;
-        let plan = Plan::of(endpoints, &dir).map_err(failed);
-        let opened = plan.and_then(|plan| {
-            let Plan { pairs, here, left } = plan;
-            for endpoint in left {
-                context.note(&format!("{endpoint} is over there; it can't be forwarded"));
-            }
-            if pairs.is_empty() {
-                return Ok(None);
-            }
-            let child = start(ssh, &pairs)?;
-            for (_, endpoint) in endpoints.iter_mut() {
-                if let Some(here) = here.get(endpoint) {
-                    endpoint.clone_from(here);
-                }
-            }
-            Ok(Some(child))
-        });
-        match opened {
-            Ok(Some(ssh)) => Ok(Some(Self { ssh, dir })),
-            other => {
-                std::fs::remove_dir_all(&dir).ok();
-                other.map(|_| None)
+    ) -> Result<Forwarded, Failure> {
+        let dir = Dir::make().map_err(failed)?;
+        let Plan { pairs, here, left } = Plan::of(endpoints, &dir.0).map_err(failed)?;
+        for endpoint in left {
+            from.0.note(&format!("{endpoint} is over there; it can't be forwarded"));
+        }
+        if pairs.is_empty() {
+            return Ok(Forwarded::Nothing);
+        }
+        let ssh = match Kept::start(from, ssh, pairs)? {
+            Started::Kept(ssh) => ssh,
+            Started::Interrupted(code) => return Ok(Forwarded::Interrupted(code)),
+        };
+        for (_, endpoint) in endpoints.iter_mut() {
+            if let Some(here) = here.get(endpoint) {
+                endpoint.clone_from(here);
             }
         }
-    }
-}
-
-impl Drop for Forward {
-    fn drop(&mut self) {
-        // Its end, by the end of its input, takes a moment; without a network it takes longer, and is not waited for.
-        drop(self.ssh.stdin.take());
-        std::fs::remove_dir_all(&self.dir).ok();
+        Ok(Forwarded::All(Self { _ssh: ssh, _dir: dir }))
     }
 }
 
@@ -93,41 +86,24 @@ fn failed(error: io::Error) -> Failure {
         .cause(error.to_string())
 }
 
-/// Starts ssh and waits until it says that everything is forwarded.
-fn start(ssh: &Ssh, pairs: &[(String, String)]) -> Result<Child, Failure> {
-    let no_way = |why| {
-        let address = ssh.address().clone();
-        Failure::from(Error::Ssh(Box::new(NoWay { address, why, said: String::new() })))
-    };
-    let mut command = ssh.forward(pairs);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(|source| no_way(Why::NoSsh(source)))?;
-    let why = match child.stdout.take().map(is_forwarded) {
-        Some(Ok(true)) => return Ok(child),
-        Some(Err(waited)) => Why::Silent(waited),
-        Some(Ok(false)) | None => Why::Refused,
-    };
-    child.kill().ok();
-    child.wait().ok();
-    Err(no_way(why))
-}
+/// A directory for sockets that nobody else can enter, removed with its end.
+#[derive(Debug)]
+struct Dir(PathBuf);
 
-/// Waits for the first byte; false at the end of the output, an error without either.
-fn is_forwarded(mut output: ChildStdout) -> Result<bool, Duration> {
-    let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut fds, PollTimeout::from(WITHIN_MS)) {
-        Ok(0) => Err(Duration::from_millis(u64::from(WITHIN_MS))),
-        Ok(_) | Err(_) => Ok(output.read(&mut [0; 64]).is_ok_and(|count| count > 0)),
+impl Dir {
+    fn make() -> io::Result<Self> {
+        let fits = |dir: &Path| dir.is_absolute() && dir.as_os_str().len() <= MAX_DIR && dir.is_dir();
+        let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let parent = named.into_iter().chain([std::env::temp_dir()]).find(|dir| fits(dir));
+        let parent = parent.unwrap_or_else(|| "/tmp".into());
+        Ok(Self(nix::unistd::mkdtemp(&parent.join("gob-with-XXXXXX"))?))
     }
 }
 
-/// Makes a directory for sockets that nobody else can enter.
-fn private_dir() -> io::Result<PathBuf> {
-    let fits = |dir: &Path| dir.is_absolute() && dir.as_os_str().len() <= MAX_DIR && dir.is_dir();
-    let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let parent = named.into_iter().chain([std::env::temp_dir()]).find(|dir| fits(dir));
-    let parent = parent.unwrap_or_else(|| "/tmp".into());
-    Ok(nix::unistd::mkdtemp(&parent.join("gob-with-XXXXXX"))?)
+impl Drop for Dir {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
 }
 
 /// Each forwarding: from where, to where.

@@ -1,7 +1,7 @@
 //! A verb that another machine's gobctl runs here: its words are encoded, its caller is elsewhere.
 //!
-//! `run` reads frames from standard input: bytes for the verb, and the caller's signals. `exec` becomes the verb, which has the
-//! standard streams as they are. Neither is a verb of its own: only `gobctl --host` calls them.
+//! `run` reads frames from standard input: bytes for the verb, and the caller's signals. `whole` gives the verb the standard streams
+//! as they are. Neither is a verb of its own: only `gobctl --host` calls them.
 
 use super::{Frame, Frames, Passed};
 use crate::exit;
@@ -17,8 +17,10 @@ use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 /// The first word of a command line that runs a verb for another machine, and the second one.
 pub(super) const WORD: &str = "verb-from-afar";
 pub(super) const RUN: &str = "run";
-pub(super) const EXEC: &str = "exec";
+pub(super) const WHOLE: &str = "whole";
 
+/// The variable that leads to another machine, which may be set here.
+const HOST: &str = "GOB_HOST";
 /// Bytes of one read.
 const READ_BYTES: usize = 64 << 10;
 /// A signal that ended the verb is added to this.
@@ -34,7 +36,8 @@ pub(crate) fn main(words: &[OsString]) -> u8 {
     let decoded = |words: &[OsString]| words.iter().map(|word| decode(word)).collect::<Option<Vec<_>>>();
     let way = words.split_first().and_then(|(way, words)| Some((way.to_str()?, decoded(words)?)));
     let ran = match way {
-        Some((EXEC, words)) => command(&words).and_then(|mut command| Err(not_run(&command.exec()))),
+        Some((WHOLE, _)) if std::env::var_os(HOST).is_some() => again(words),
+        Some((WHOLE, words)) => whole(words),
         Some((RUN, words)) => command(&words).and_then(run_verb),
         Some(_) | None => return exit::USAGE,
     };
@@ -43,9 +46,26 @@ pub(crate) fn main(words: &[OsString]) -> u8 {
 
 /// Returns this program with the words of a verb. Of this machine it is the supervisor that is meant.
 fn command(words: &[OsString]) -> Result<Command, Failure> {
-    let mut command = Command::new(std::env::current_exe().map_err(|error| not_run(&error))?);
-    command.args(words).env_remove("GOB_HOST");
+    let mut command = Command::new(this()?);
+    command.args(words).env_remove(HOST);
     Ok(command)
+}
+
+fn this() -> Result<OsString, Failure> {
+    std::env::current_exe().map(OsString::from).map_err(|error| not_run(&error))
+}
+
+/// Becomes this program once more, without the variable.
+fn again(words: &[OsString]) -> Result<u8, Failure> {
+    let mut command = command(&[])?;
+    Err(not_run(&command.arg(WORD).args(words).exec()))
+}
+
+/// Runs a verb with the standard streams of this program. It is waited for: the end of a program by a signal would be a failure of ssh
+/// to the caller.
+fn whole(words: Vec<OsString>) -> Result<u8, Failure> {
+    let words: Vec<OsString> = std::iter::once(this()?).chain(words).collect();
+    crate::command::run(&words, &[], None)
 }
 
 fn not_run(error: &io::Error) -> Failure {

@@ -8,6 +8,7 @@
 use super::Hold;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::stream::lost_way;
 use gob_client::Error;
 use gob_client::blocking::{Client, Connector};
 use gob_client::call::{LockAcquire, LockRelease, Sent, Subscribe};
@@ -133,7 +134,10 @@ impl Hold for NamedHold {
             }
             State::Held(_) => {}
             State::Claiming(claiming) => {
-                if let Some(client) = claiming.look()? {
+                // Of another machine's supervisor nothing is known but the end of the connection, which has released the lock there.
+                let over = self.connector.ssh().map(|ssh| lost_way(ssh.address()));
+                let worded = |why| over.map_or(why, |lost| format!("{lost}, and with it the lock"));
+                if let Some(client) = claiming.look().map_err(worded)? {
                     self.renew_at = Some(Instant::now());
                     self.state = State::Held(client);
                 }

@@ -4,7 +4,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::screen::Screen;
-use crate::stream::{GONE, Stream, Told};
+use crate::stream::{Stream, Told};
 use crate::text::now;
 use crate::{out, rows};
 use gob_client::View;
@@ -51,7 +51,9 @@ pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
         rows::sort(&mut shown);
         let table = rows::list(&shown, now(), context.look());
         match &screen {
-            Some(screen) if stream.is_lost() => screen.draw(&context.folded(&format!("{table}{GONE}\n")))?,
+            Some(screen) if stream.is_lost() => {
+                screen.draw(&context.folded(&format!("{table}{}\n", stream.gone())))?
+            }
             Some(screen) => screen.draw(&table)?,
             None => out::print(&format!("{table}\n"))?,
         }

@@ -2,8 +2,8 @@
 
 use super::{Effect, Verb, WORKERS, timeout};
 use crate::afar::Afar;
-use crate::afar::forward::Forward;
-use crate::command::{Beside, GOB_FAILED, run as run_command};
+use crate::afar::forward::{Forward, Forwarded};
+use crate::command::{Beside, Blocked, GOB_FAILED, run_blocked};
 use crate::context::{Context, not_ready};
 use crate::each::names_arg;
 use crate::environment::environment;
@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::goes_on::GoesOn;
 use crate::holding::{hold_again, said_of};
 use crate::progress::Progress;
+use crate::stream::lost_way;
 use crate::verbs::start::millis;
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
@@ -61,17 +62,23 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let names = crate::each::names(matches);
     one_variable_each(&names)?;
     let mut held = Held::default();
-    let holding = hold(context, names, &mut held).and_then(|()| forward(context, &mut held.variables));
+    let holding = hold(context, names, &mut held).and_then(|()| {
+        let blocked = Blocked::begin()?;
+        Ok((forward(context, &blocked, &mut held.variables)?, blocked))
+    });
     let code = match holding {
-        Ok(forwarded) => {
+        Ok((Forwarded::Interrupted(code), _)) => Ok(code),
+        Ok((forwarded, blocked)) => {
             let Held { client, variables, names, .. } = &mut held;
             let connection = client.as_ref().and_then(|client| client.as_fd().try_clone_to_owned().ok());
             let mut read = || client.as_mut().is_some_and(|client| tell(context, client, names));
             let beside = connection
                 .as_ref()
                 .map(|connection| Beside { connection: connection.as_fd(), read: &mut read });
-            let code = run_command(&command, variables, beside);
+            let code = run_blocked(&blocked, &command, variables, beside, Vec::new());
+            // Before a signal can end this program.
             drop(forwarded);
+            drop(blocked);
             code
         }
         Err(Failure::Help(text)) => return Err(Failure::Help(text)),
@@ -92,8 +99,13 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 }
 
 /// Forwards the endpoints of another machine to addresses here.
-fn forward(context: &Context, variables: &mut [(String, String)]) -> Result<Option<Forward>, Failure> {
-    context.host.as_ref().map_or(Ok(None), |host| Forward::open(context, &host.ssh, variables))
+fn forward(
+    context: &Context,
+    blocked: &Blocked,
+    variables: &mut [(String, String)],
+) -> Result<Forwarded, Failure> {
+    let Some(host) = &context.host else { return Ok(Forwarded::Nothing) };
+    Forward::open((context, blocked), &host.ssh, variables)
 }
 
 /// Tells what has become of the held workers, as far as that has come; false once the supervisor is gone.
@@ -106,12 +118,17 @@ fn tell(context: &Context, client: &mut Client, names: &[Name]) -> bool {
     if !client.has_ended() {
         return true;
     }
-    let all: Vec<&str> = names.iter().map(Name::as_str).collect();
-    context.note(&format!(
-        "the supervisor has gone, and with it the workers of {}; the command goes on, and the leases are taken \
-         again once there is another one",
-        all.join(", ")
-    ));
+    let all = names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+    context.note(&match client.lost_way() {
+        Some(address) => format!(
+            "{}; the command goes on, and the leases of {all} are taken again once it is there",
+            lost_way(address)
+        ),
+        None => format!(
+            "the supervisor has gone, and with it the workers of {all}; the command goes on, and the leases are taken \
+             again once there is another one"
+        ),
+    });
     hold_again(context, "with", names.to_vec());
     false
 }

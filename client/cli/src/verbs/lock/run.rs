@@ -6,6 +6,7 @@ use crate::command::{GOB_FAILED, run_with};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::guard::{self, Lock, NamedOrder, Order, TOKEN};
+use crate::stream::lost_way;
 use crate::text::{parse_duration, parse_number};
 use crate::verbs::start::millis;
 use crate::verbs::{Effect, Verb, timeout};
@@ -159,9 +160,10 @@ fn acquire(context: &Context, wanted: &LockAcquire) -> Result<(Client, u64), Fai
         match answer.and_then(|reply| reply.read()) {
             Ok(LockAcquireData { token, .. }) => return Ok((client, token)),
             // The place in the line is gone with the supervisor. The next one has a line, too.
-            Err(Error::Lost { .. }) => {
-                context.note("the supervisor has gone; waiting in the next one's line")
-            }
+            Err(Error::Lost { .. }) => context.note(&match client.lost_way() {
+                Some(address) => format!("{}; waiting in the line again", lost_way(address)),
+                None => "the supervisor has gone; waiting in the next one's line".to_owned(),
+            }),
             Err(error) => return Err(error.into()),
         }
     }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::guard::FileOrder;
 use crate::out;
 use crate::screen::Screen;
-use crate::stream::{GONE, Stream, Told};
+use crate::stream::{Stream, Told};
 use crate::verbs::{Effect, Verb, timeout};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::call::{LockStatus, Subscribe};
@@ -88,7 +88,7 @@ fn watch(context: &Context, lock: Option<&LockName>) -> Result<u8, Failure> {
         }
         let Ok((_, reply)) = quiet.ask(LockStatus { lock: lock.cloned() }) else {
             if let Some(screen) = &screen {
-                screen.draw(&context.folded(&format!("{GONE}\n")))?;
+                screen.draw(&context.folded(&format!("{}\n", stream.gone())))?;
             }
             continue;
         };

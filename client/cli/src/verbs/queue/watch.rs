@@ -8,7 +8,7 @@ use crate::holding::went_away;
 use crate::out;
 use crate::queue;
 use crate::screen::Screen;
-use crate::stream::{GONE, Stream, Told};
+use crate::stream::{Stream, Told};
 use crate::text::now;
 use gob_client::blocking::Client;
 use gob_client::call::QueueList;
@@ -63,7 +63,7 @@ pub(super) fn watch(context: &Context, filter: &QueueList) -> Result<u8, Failure
         let text = serde_json::to_string(data).unwrap_or_default();
         // Events of other lanes change nothing here.
         if redraws || text != shown {
-            show(context, (data, &text), &screen, stream.is_lost())?;
+            show(context, (data, &text), &screen, stream.is_lost().then(|| stream.gone()))?;
         }
         shown = text;
     }
@@ -103,15 +103,15 @@ fn show(
     context: &Context,
     (data, json): (&QueueListData, &str),
     screen: &Option<Screen>,
-    is_lost: bool,
+    lost: Option<String>,
 ) -> Result<(), Failure> {
     if context.json {
         return out::print(&format!("{json}\n"));
     }
     let table = queue::list(&data.lanes, &data.jobs, now(), context.look());
-    match screen {
-        Some(screen) if is_lost => screen.draw(&context.folded(&format!("{table}{GONE}\n"))),
-        Some(screen) => screen.draw(&table),
-        None => out::print(&format!("{table}\n")),
+    match (screen, lost) {
+        (Some(screen), Some(gone)) => screen.draw(&context.folded(&format!("{table}{gone}\n"))),
+        (Some(screen), None) => screen.draw(&table),
+        (None, _) => out::print(&format!("{table}\n")),
     }
 }
