@@ -61,7 +61,7 @@ fn a_lane_says_what_is_special_about_it() {
     state.counts.running = 1;
     assert_eq!(lane(&state), "ci: width 2, shared, away; 1 running here");
     let said = away(&[state]).unwrap();
-    assert!(said.starts_with("the database of ci is away: connection\\nrefused; jobs there"), "{said}");
+    assert!(said.starts_with("the database of ci is away: connection\\x0arefused; jobs there"), "{said}");
 }
 
 #[test]
