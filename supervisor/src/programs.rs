@@ -67,7 +67,8 @@ pub(crate) enum News {
 struct Place {
     /// Its form when it was last looked at.
     seen: Option<Form>,
-    runs: BTreeSet<RunKey>,
+    /// What the core was told of each run, if anything.
+    runs: BTreeMap<RunKey, Option<bool>>,
     /// The pause before it is looked for again, while it is gone, and that look.
     retry: Duration,
     again: Option<AbortHandle>,
@@ -90,16 +91,22 @@ impl Programs {
 
     /// A run has begun with a program.
     pub(crate) fn begin(&mut self, key: RunKey, program: Program) {
+        let (path, is_as_seen) = self.add(key, program);
+        if !is_as_seen {
+            self.look(path, Duration::ZERO);
+        }
+    }
+
+    /// Adds a run. Returns where its program lies, and whether it began with the one that was seen there last.
+    fn add(&mut self, key: RunKey, program: Program) -> (Arc<str>, bool) {
         let place = self.places.entry(program.path);
         // Runs of one program share its path.
         let path = Arc::clone(place.key());
         let place = place.or_default();
-        place.runs.insert(key.clone());
+        place.runs.insert(key.clone(), None);
         let is_as_seen = place.seen.is_some() && place.seen == program.form;
         self.runs.insert(key, Program { path: Arc::clone(&path), form: program.form });
-        if !is_as_seen {
-            self.look(path, Duration::ZERO);
-        }
+        (path, is_as_seen)
     }
 
     /// A run is over.
@@ -149,7 +156,16 @@ impl Programs {
         };
         place.retry = Duration::ZERO;
         let is_newer = |key: &RunKey| self.runs.get(key).is_some_and(|began| began.form != Some(form));
-        place.runs.iter().map(|key| (key.clone(), is_newer(key))).collect()
+        // A thousand runs may have one program, and be looked at a thousand times.
+        let mut news = Vec::new();
+        for (key, told) in &mut place.runs {
+            let now = Some(is_newer(key));
+            if *told != now {
+                *told = now;
+                news.extend(now.map(|is_other| (key.clone(), is_other)));
+            }
+        }
+        news
     }
 
     /// Has a file looked at after a pause, and watched from then on.
@@ -183,7 +199,8 @@ impl Programs {
 
     /// Goes on with those of another program of the supervisor, and looks at all of them.
     pub(crate) fn resume(&mut self, runs: Vec<(RunKey, Program)>) {
-        runs.into_iter().for_each(|(key, program)| self.begin(key, program));
+        let paths: BTreeSet<_> = runs.into_iter().map(|(key, program)| self.add(key, program).0).collect();
+        paths.into_iter().for_each(|path| drop(self.look(path, Duration::ZERO)));
     }
 }
 
