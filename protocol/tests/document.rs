@@ -11,7 +11,8 @@
 mod common;
 
 use gob_protocol::handshake::HandshakeReader;
-use gob_protocol::view::{Receipt, State};
+use gob_protocol::state::State;
+use gob_protocol::view::Receipt;
 use gob_protocol::{ErrorCode, EventKind, Request, Status, View};
 use std::collections::{BTreeMap, BTreeSet};
 

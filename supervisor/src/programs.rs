@@ -67,7 +67,7 @@ pub(crate) enum News {
 struct Place {
     /// Its form when it was last looked at.
     seen: Option<Form>,
-    /// What the core was told of each run, if anything.
+    /// Runs of it, each with the last news that the core had, if any.
     runs: BTreeMap<RunKey, Option<bool>>,
     /// The pause before it is looked for again, while it is gone, and that look.
     retry: Duration,

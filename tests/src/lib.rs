@@ -10,6 +10,7 @@
 pub mod conn;
 pub mod console;
 pub mod ctl;
+pub mod dice;
 pub mod gob;
 pub mod logseq;
 pub mod manager;

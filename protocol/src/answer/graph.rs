@@ -1,8 +1,8 @@
 //! Data of successful responses to requests about graphs on disk (PROTOCOL 4, 5).
 
 use crate::name::Name;
+use crate::state::State;
 use crate::time::Timestamp;
-use crate::view::State;
 use serde::{Deserialize, Serialize};
 
 /// A graph on disk.

@@ -4,7 +4,7 @@ use crate::bounded;
 use crate::cursor::Cursor;
 use crate::event::EventKind;
 use crate::name::{Name, Owner};
-use crate::view::State;
+use crate::state::State;
 use serde::{Deserialize, Serialize};
 
 /// Payload of `list`: a worker must match every given filter.

@@ -1,4 +1,4 @@
-//! What is asked of the database about locks that several machines share, and for whom.
+//! Questions to the database about locks that several machines share, and those who asked.
 
 use crate::ids::ConnId;
 use alloc::boxed::Box;
@@ -16,7 +16,7 @@ pub(crate) struct LockAsking {
     pub(crate) then: LockThen,
 }
 
-/// What follows from the answer, beside what it says of the locks.
+/// The step that follows the answer, beside the news of the locks in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LockThen {
     /// Nothing.

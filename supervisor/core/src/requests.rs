@@ -12,10 +12,10 @@ use crate::state::Core;
 use crate::worker::Worker;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use gob_protocol::State;
 use gob_protocol::answer::{EmptyData, HelloData, PingData, RemovedData, ServerInfo};
 use gob_protocol::limits::PROTOCOL;
 use gob_protocol::request::{Force, HandOver, Hello, Restart, Signal, Stop};
-use gob_protocol::view::State;
 use gob_protocol::{Data, Name, Owner, Request, WireError};
 
 /// Additions to version 1.0 of the protocol, by name.

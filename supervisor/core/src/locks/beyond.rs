@@ -1,4 +1,4 @@
-//! What is known of the locks that several machines share, beside the table.
+//! Knowledge of the locks that several machines share, beside the table.
 
 use super::claims::Claim;
 use alloc::collections::BTreeMap;
@@ -17,6 +17,6 @@ pub(super) struct SharedLocks {
     pub(super) adopting: BTreeMap<u64, Claim>,
     /// The holders of locks that are waited for here, as they were told last.
     pub(super) holders: BTreeMap<LockName, Vec<LockParty>>,
-    /// What is to be told to the database.
+    /// Questions for the database, once it is there.
     pub(super) owed: Vec<LockAsk>,
 }

@@ -35,7 +35,7 @@ impl Locks {
     ) {
         match answer {
             Ok(Stored::Lock(told)) => {
-                // What is only shown tells nothing of this machine's parties alone.
+                // A list of all machines tells nothing of this one's parties alone.
                 let is_shown = matches!(asking.then, LockThen::Show(_) | LockThen::Judge(_));
                 let ended = if is_shown { Vec::new() } else { self.learn(&told, &asking.actor, cx) };
                 self.goes_on(asking, &told, &ended, underway, cx);
@@ -104,7 +104,7 @@ impl Locks {
                     let why = "the place in the line is lost";
                     self.refuse_shared(number, refusals::shared_away(why), cx);
                 }
-                // What they gave up is no loss to be told again.
+                // Locks that were given up are no loss to be told again.
                 self.shared.owed.clear();
             }
         }

@@ -1,11 +1,12 @@
 //! A client: takes the lock again and again, until it is killed.
 
-use crate::{Dice, stamp};
+use crate::stamp;
 use gob_client::blocking::{Client, Connector};
 use gob_client::call::{LockAcquire, LockRelease};
 use gob_client::file_lock::{FileLock, Settings};
 use gob_client::protocol::LockName;
 use gob_client::{Dirs, Error, Owner};
+use gob_tests::dice::Dice;
 use gob_tests::wait::while_time_passes;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;

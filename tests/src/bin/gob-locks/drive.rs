@@ -1,7 +1,7 @@
 //! Starts clients, kills a third of their rounds' holders at random, and watches what they say.
 
-use crate::Dice;
 use gob_tests::Gob;
+use gob_tests::dice::Dice;
 use gob_tests::process::Handle;
 use nix::sys::signal::Signal;
 use std::io::{BufRead as _, BufReader};

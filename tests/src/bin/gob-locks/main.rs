@@ -36,19 +36,3 @@ fn usage() -> ExitCode {
 fn number(text: &str) -> u64 {
     text.parse().unwrap_or_default()
 }
-
-/// Numbers from a seed.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(2).wrapping_add(1))
-    }
-
-    pub(crate) const fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}

@@ -1,6 +1,7 @@
 //! The run: machines, their database, and what is killed of them.
 
-use crate::{Dice, judge};
+use crate::judge;
+use gob_tests::dice::Dice;
 use gob_tests::postgres::Postgres;
 use gob_tests::wait::while_time_passes;
 use gob_tests::{Conn, Gob};

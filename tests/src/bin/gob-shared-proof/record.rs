@@ -1,6 +1,6 @@
 //! The records of jobs and of holders: each is on the disk before the next step.
 
-use crate::Dice;
+use gob_tests::dice::Dice;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

@@ -93,7 +93,7 @@ impl Shared {
     }
 }
 
-/// What the thread has that waits for ssh.
+/// The thread that waits for ssh, and all that it has.
 struct Keeper {
     context: Context,
     ssh: Ssh,
