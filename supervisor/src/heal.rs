@@ -25,6 +25,7 @@ use crate::upgrade::{Inherited, Named, Unfit};
 use gob_core::Lost;
 use held::Held;
 use site::Site;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -63,11 +64,18 @@ pub(crate) struct Published {
     pub(crate) notify: Identity,
 }
 
+/// The healer's task, or what it has left.
+enum Task {
+    Runs(JoinHandle<Option<Watcher>>),
+    /// `None` after a panic, which is in the log.
+    Rests(Option<Box<Watcher>>),
+}
+
 /// The running healer.
 pub(crate) struct Healer {
     /// Its drop tells the healer to end.
     stop: Option<oneshot::Sender<()>>,
-    task: Option<JoinHandle<Option<Watcher>>>,
+    task: Task,
     site: Arc<Mutex<Site>>,
 }
 
@@ -102,7 +110,7 @@ impl Healer {
         let site = Arc::new(Mutex::new(site));
         let of = Arc::clone(&site);
         let watcher = Watcher { site: of, disks, watch: None, to_accept, to_loop, told: Vec::new() };
-        Self { stop: Some(stop), task: Some(tokio::task::spawn_local(watcher.run(stopped))), site }
+        Self { stop: Some(stop), task: Task::Runs(tokio::task::spawn_local(watcher.run(stopped))), site }
     }
 
     /// Heals what another program healed.
@@ -122,9 +130,14 @@ impl Healer {
         self.stop = None;
     }
 
-    /// Returns whether the healer rests.
-    pub(crate) fn rests(&self) -> bool {
-        self.task.as_ref().is_none_or(JoinHandle::is_finished)
+    /// Waits until the healer rests, for a bounded time. True when it does.
+    pub(crate) async fn rests_within(&mut self, limit: Duration) -> bool {
+        if let Task::Runs(task) = &mut self.task
+            && let Ok(left) = tokio::time::timeout(limit, task).await
+        {
+            self.task = Task::Rests(left.ok().flatten().map(Box::new));
+        }
+        matches!(self.task, Task::Rests(_))
     }
 
     /// Returns what another program needs to go on with it. The healer must rest.
@@ -132,28 +145,34 @@ impl Healer {
         self.site.lock().unwrap_or_else(PoisonError::into_inner).hand_over(named)
     }
 
+    /// Returns the watch of a healer that rests.
+    pub(crate) fn watch(&self) -> Option<BorrowedFd<'_>> {
+        match &self.task {
+            Task::Rests(watcher) => watcher.as_ref()?.watch.as_ref().map(AsFd::as_fd),
+            Task::Runs(_) => None,
+        }
+    }
+
     /// Heals again. New sockets go to `to_accept`, where the accepting task is another one.
     pub(crate) fn go_on(&mut self, to_accept: Option<mpsc::Sender<UnixListener>>) {
         let (stop, stopped) = oneshot::channel();
-        let before = self.task.take();
-        self.task = Some(tokio::task::spawn_local(async move {
-            let watcher = match before {
-                // A panic is in the log.
-                Some(before) => before.await.ok().flatten()?,
-                None => return None,
-            };
-            match to_accept {
-                Some(to_accept) => Watcher { to_accept, ..watcher }.run(stopped).await,
-                None => watcher.run(stopped).await,
-            }
-        }));
         self.stop = Some(stop);
+        let task = async move |before: Task| {
+            let watcher = match before {
+                Task::Runs(before) => before.await.ok().flatten()?,
+                Task::Rests(watcher) => *watcher?,
+            };
+            let to_accept = to_accept.unwrap_or_else(|| watcher.to_accept.clone());
+            Watcher { to_accept, ..watcher }.run(stopped).await
+        };
+        let before = std::mem::replace(&mut self.task, Task::Rests(None));
+        self.task = Task::Runs(tokio::task::spawn_local(task(before)));
     }
 
     /// Stops the healer, so that files removed from now on stay away.
     pub(crate) async fn stop(self) {
         drop(self.stop);
-        let Some(task) = self.task else { return };
+        let Task::Runs(task) = self.task else { return };
         if tokio::time::timeout(LAST_LOOK, task).await.is_err() {
             tracing::warn!("the disk does not answer; files may be left that say there is a supervisor");
         }

@@ -92,7 +92,7 @@ impl History {
         self.store.set_bounds(bounds.keep_runs, keep, Duration::from_millis(keep_finished_ms));
     }
 
-    /// Has the store close its file and end its thread as soon as nothing is to be done, or only after a while.
+    /// Has the store close its file as it is and end its thread as soon as nothing is to be done, or only after a while.
     pub(crate) fn rest(&self, rests: bool) {
         self.store.hurry(rests);
     }

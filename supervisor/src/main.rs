@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         }
     };
     if let Some(fd) = args.tries_state() {
-        return match gob_supervisor::try_state(fd, &mut io::stdout()) {
+        return match gob_supervisor::try_state(fd, &mut io::stdin(), &mut io::stdout()) {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         };

@@ -144,20 +144,19 @@ impl Output {
         let exchange = Arc::new(Exchange::new()?);
         let (commands, orders) = mpsc::channel();
         let drain = Drain::new(Arc::clone(&exchange), orders, to_main)?;
-        Self::begin(config, exchange, commands, Box::new(drain), Logs::new())
+        let mut output = Self::at_rest(config, exchange, commands, Box::new(drain), Logs::new());
+        output.run()?;
+        Ok(output)
     }
 
-    fn begin(
+    const fn at_rest(
         config: OutputConfig,
         exchange: Arc<Exchange>,
         commands: mpsc::Sender<Command>,
         drain: Box<Drain>,
         logs: Logs,
-    ) -> io::Result<Self> {
-        let (drain, writer) = (Thread::Ended(Some(drain)), Thread::Ended(logs));
-        let mut output = Self { commands, exchange, config, drain, writer };
-        output.run()?;
-        Ok(output)
+    ) -> Self {
+        Self { commands, exchange, config, drain: Thread::Ended(Some(drain)), writer: Thread::Ended(logs) }
     }
 
     /// Takes over a run's pipes and creates its files. Its output is shown to the watches. A run with

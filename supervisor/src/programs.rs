@@ -11,6 +11,7 @@ use crate::mailbox::Post;
 use gob_core::RunKey;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -190,6 +191,11 @@ impl Programs {
             }
         });
         task.abort_handle()
+    }
+
+    /// Returns the watch, if there is one.
+    pub(crate) fn watch(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(AsFd::as_fd)
     }
 
     /// Returns the programs of all runs.

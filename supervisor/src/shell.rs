@@ -34,7 +34,7 @@ use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::sys::tag::Given;
-use crate::upgrade::{Candidate, Pause};
+use crate::upgrade::{Candidate, Pause, Successor};
 use gob_core::{
     Answered, ConnId, Core, Effect, Input, LocksMark, Miss, Missed, Now, Question, RunKey, Target,
 };
@@ -65,7 +65,7 @@ pub(crate) enum Done {
     /// The program to which the supervisor is to be upgraded is open.
     Opened(Result<Candidate, String>),
     /// It was tried.
-    Tried(Result<Candidate, String>),
+    Tried(Result<Successor, String>),
     /// The shared database of this number says something.
     Shared(u64, gob_store::shared::Told),
     /// The keeper goes on with the program that belongs to this one, or does not.
@@ -122,7 +122,7 @@ pub(crate) struct Shell {
     /// The store is not removed: it has jobs that are not finished.
     keeps_queue: bool,
     /// The program that was tried last.
-    candidate: Option<Candidate>,
+    successor: Option<Successor>,
     /// This program is to be replaced by that one, since then.
     replaced_by: Option<tokio::time::Instant>,
     /// Effects and results that were put off, while nothing is to begin.
@@ -170,7 +170,7 @@ impl Shell {
             wake: None,
             exit: None,
             keeps_queue: false,
-            candidate: None,
+            successor: None,
             replaced_by: None,
             paused: None,
             located: Vec::new(),

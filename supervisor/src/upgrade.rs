@@ -27,7 +27,7 @@ pub(crate) use resume::{Left, take, take_over};
 pub(crate) use state::ShellState;
 pub(crate) use state::write;
 pub use trial::try_state;
-pub(crate) use trial::{Candidate, Trial, open};
+pub(crate) use trial::{Candidate, Successor, Tester, Trial, open};
 
 use std::io;
 

@@ -15,7 +15,7 @@ use crate::sys::fds;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -78,6 +78,12 @@ impl New {
 pub(super) struct Watch {
     inotify: AsyncFd<OwnedFd>,
     heard: Heard,
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.get_ref().as_fd()
+    }
 }
 
 impl Watch {

@@ -6,11 +6,15 @@ use super::poller::Poller;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 /// A flooding pipe is enlarged to this size, in bytes.
 const BIG_BYTES: usize = 256 << 10;
+/// The usual size, in bytes (pipe(7)).
+const USUAL_BYTES: usize = 64 << 10;
+/// Growth between two looks by which a pipe counts as flooding, in bytes.
+const FLOOD_BYTES: usize = 4 << 10;
 
 /// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub(super) struct Pipe {
     pub(super) big: bool,
     /// Bytes to read, unless it is empty before, until a caller's question is answered.
     pub(super) owes: usize,
+    /// Bytes in it at the last look ([`Pipe::squeeze`]).
+    looked: Option<usize>,
 }
 
 impl Pipe {
@@ -55,6 +61,7 @@ impl Pipe {
             ended: false,
             big: false,
             owes: 0,
+            looked: None,
         })
     }
 
@@ -108,18 +115,62 @@ impl Pipe {
     }
 
     /// Enlarges it, which saves switches between its writer and its reader. True if the kernel grants it.
-    #[cfg(target_os = "linux")]
     pub(super) fn enlarge(&mut self) -> bool {
-        let size = libc::c_int::try_from(BIG_BYTES).unwrap_or(libc::c_int::MAX);
-        self.big = fcntl(&self.fd, FcntlArg::F_SETPIPE_SZ(size)).is_ok();
+        self.big = resize(&self.fd, BIG_BYTES);
         self.big
     }
 
-    /// On other systems pipes grow by themselves.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn enlarge(&mut self) -> bool {
-        false
+    /// Looks at a pipe that nobody reads. True when it has grown much since the last look; it is left with hardly any room then.
+    pub(super) fn squeeze(&mut self) -> bool {
+        let mut held = 0;
+        // SAFETY: the kernel writes one number.
+        if unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::FIONREAD, &raw mut held) } != 0 {
+            return false;
+        }
+        let held = usize::try_from(held).unwrap_or_default();
+        let before = self.looked.replace(held);
+        let floods = before.is_some_and(|before| held >= before + FLOOD_BYTES);
+        if floods {
+            let size = held.next_power_of_two();
+            // Pages that are not full need more room than there are bytes.
+            let _: bool = resize(&self.fd, size) || resize(&self.fd, 2 * size);
+        }
+        floods
     }
+
+    /// Gives it its room back.
+    pub(super) fn release(&mut self) {
+        self.looked = None;
+        let size = if self.big { BIG_BYTES } else { USUAL_BYTES };
+        // A pipe that stays small only costs its writer more time.
+        if is_below(&self.fd, size) {
+            resize(&self.fd, size);
+        }
+    }
+}
+
+/// Has the kernel change the size of a pipe. True if it does.
+#[cfg(target_os = "linux")]
+fn resize(fd: &OwnedFd, bytes: usize) -> bool {
+    let size = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    fcntl(fd, FcntlArg::F_SETPIPE_SZ(size)).is_ok()
+}
+
+#[cfg(target_os = "linux")]
+fn is_below(fd: &OwnedFd, bytes: usize) -> bool {
+    let size = fcntl(fd, FcntlArg::F_GETPIPE_SZ);
+    size.is_ok_and(|size| usize::try_from(size).is_ok_and(|size| size < bytes))
+}
+
+/// On other systems pipes change their size by themselves.
+#[cfg(not(target_os = "linux"))]
+const fn resize(_: &OwnedFd, _: usize) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn is_below(_: &OwnedFd, _: usize) -> bool {
+    false
 }
 
 /// Reads a pipe once.

@@ -100,8 +100,12 @@ impl OutputState {
 
 impl Output {
     /// Starts the threads that have ended.
-    pub(super) fn run(&mut self) -> io::Result<()> {
-        if let Some(drain) = self.drain.take().flatten() {
+    ///
+    /// # Errors
+    /// When the kernel has no thread to give.
+    pub(crate) fn run(&mut self) -> io::Result<()> {
+        if let Some(mut drain) = self.drain.take().flatten() {
+            drain.release();
             self.drain = Thread::start("output-drain", move || drain.run())?;
         }
         if let Some(logs) = self.writer.take() {
@@ -129,6 +133,15 @@ impl Output {
     /// Returns whether all reports to the loop are in its queue.
     pub(crate) fn has_reported(&self) -> bool {
         self.drain.left().is_none_or(|drain| drain.as_ref().is_none_or(|drain| drain.has_reported()))
+    }
+
+    /// Has those who write without a pause wait soon, once the threads have ended: until then they take the processors. True while
+    /// there are such.
+    pub(crate) fn squeeze(&mut self) -> bool {
+        match &mut self.drain {
+            Thread::Ended(Some(drain)) => drain.squeeze(),
+            Thread::Ended(None) | Thread::Runs(_) | Thread::Lost => false,
+        }
     }
 
     /// Goes on as before.
@@ -165,10 +178,10 @@ impl Output {
         })
     }
 
-    /// Goes on where another program rested. `tap` finds the tap of a run.
+    /// Takes over where another program rested, and rests as well ([`Output::run`]). `tap` finds the tap of a run.
     ///
     /// # Errors
-    /// When a descriptor is missing, or the kernel has no thread to give.
+    /// When a descriptor is missing.
     pub(crate) fn resume(
         config: OutputConfig,
         to_main: Post<FromOutput>,
@@ -187,7 +200,7 @@ impl Output {
             let tap = tap(log.key());
             all.insert(id, Box::new(RunLog::resume(log, tap, inherited)?));
         }
-        let output = Self::begin(config, exchange, commands, Box::new(drain), all)?;
+        let output = Self::at_rest(config, exchange, commands, Box::new(drain), all);
         // A file that was deleted meanwhile is found by no watch.
         output.find_again();
         forgotten.into_iter().for_each(|name| output.forget(name));

@@ -8,7 +8,7 @@ use crate::mailbox::Post;
 use crate::sys::fds;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::Interest;
@@ -96,6 +96,12 @@ impl Watching {
             }
         }
         (!any).then_some(paths)
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watching.inotify.as_fd()
     }
 }
 

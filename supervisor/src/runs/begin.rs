@@ -10,7 +10,7 @@ use crate::sys::fds;
 use crate::sys::kernel::Kernel;
 use crate::sys::spawn::{ChildStep, LOCK_FD, Limit, SECOND_FD, SpawnError, Spec, Started};
 use crate::sys::tag::Tag;
-use crate::upgrade::{Candidate, Trial};
+use crate::upgrade::{Candidate, Tester};
 use gob_core::{SpawnFailure, SpawnPlan, SpawnStep};
 use gob_protocol::ProcessId;
 use nix::errno::Errno;
@@ -77,9 +77,10 @@ impl<K: Kernel> Runs<K> {
         &mut self,
         candidate: &Candidate,
         state: &File,
-    ) -> io::Result<Trial<K::Handle>> {
+    ) -> io::Result<Tester<K::Handle>> {
         let (said, says) = fds::pipe()?;
         fds::do_not_block(&said)?;
+        let (hears, again) = fds::pipe()?;
         let root = File::open("/")?;
         let argv = [candidate.path.as_str(), "--try-state", &LOCK_FD.to_string()].map(CString::new);
         let argv: Result<Vec<CString>, _> = argv.into_iter().collect();
@@ -90,7 +91,7 @@ impl<K: Kernel> Runs<K> {
             argv: &argv?,
             envp: &[],
             cwd: root.as_fd(),
-            stdin: self.null.as_fd(),
+            stdin: hears.as_fd(),
             stdout: says.as_fd(),
             stderr: says.as_fd(),
             umask: 0o077,
@@ -105,7 +106,7 @@ impl<K: Kernel> Runs<K> {
         });
         let Started { id, pidfd, .. } = started.map_err(|error| error.source)?;
         self.by_leader.insert(id.pid, tag);
-        Ok(Trial { pidfd, said })
+        Ok(Tester { pidfd, said, again })
     }
 
     /// Adds a run that has its process.

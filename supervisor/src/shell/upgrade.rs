@@ -9,22 +9,21 @@ use crate::last::Last;
 use crate::output::{OutputState, Tap};
 use crate::programs::Program;
 use crate::readiness::{Ports, PortsState};
+use crate::sys::fds;
 use crate::sys::wire::Wire;
-use crate::upgrade::{self, Candidate, Inherited, Named, Pause, ShellState, Trial, Unfit};
+use crate::upgrade::{self, Candidate, Inherited, Named, Pause, ShellState, Successor, Trial, Unfit};
 use gob_core::{ConnId, Core, Effect, Input, RunKey};
 use gob_protocol::handshake::Handshake;
-use std::fs::File;
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
-/// The longest time for which the store is waited for while clients are served.
-const CLOSING: Duration = Duration::from_secs(2);
-/// The same once nothing waits for the store: clients that go on asking it keep it open, however long it is waited for.
-const ASKED: Duration = Duration::from_millis(100);
-/// Time between two looks whether it is closed.
+/// The longest time for which records that are not written yet are waited for.
+const WRITING: Duration = Duration::from_secs(2);
+/// Time between two looks at it.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// All that another program of the shell left, to go on with.
@@ -61,6 +60,11 @@ const fn is_given_again(effect: &Effect) -> bool {
     )
 }
 
+/// Whether an effect is what a client is waiting for, as a rule.
+const fn is_for_an_answer(effect: &Effect) -> bool {
+    matches!(effect, Effect::Ask { .. } | Effect::MarkLocks { .. } | Effect::Share(_))
+}
+
 impl Shell {
     /// Has the program opened to which the supervisor is to be upgraded.
     pub(super) fn open_program(&mut self, exe: Option<String>) {
@@ -74,31 +78,33 @@ impl Shell {
 
     /// Has a program tried that is open; the core hears the result.
     pub(super) fn try_program(&mut self, opened: Result<Candidate, String>) {
-        let begun = opened.and_then(|candidate| {
-            let state = self.sketch().map_err(|error| format!("the state can't be written: {error}"))?;
-            Ok((self.spawn_trial(&candidate, &state)?, candidate))
-        });
+        let begun = opened.and_then(|candidate| Ok((self.begin_trial(&candidate)?, candidate)));
         let to_loop = self.done.clone();
         tokio::task::spawn_local(async move {
             let tried = match begun {
-                Ok((trial, candidate)) => trial.judged_while_serving().await.map(|()| candidate),
+                Ok((trial, candidate)) => trial.pass(candidate).await,
                 Err(why) => Err(why),
             };
             to_loop.send(Done::Tried(tried)).await;
         });
     }
 
-    /// Begins the trial of a program, as a child that is no run's.
-    pub(crate) fn spawn_trial(&mut self, candidate: &Candidate, state: &File) -> Result<Trial, String> {
-        let begun = self.runs.spawn_trial(candidate, state);
-        begun.map_err(|error| format!("{} can't be executed: {error}", candidate.path))
+    /// Begins the trial of a program, as a child that is no run's, on the state as far as it can be told while clients are served.
+    fn begin_trial(&mut self, candidate: &Candidate) -> Result<Trial, String> {
+        let mut named = Named::default();
+        let shell = self.hand_over(&mut named);
+        let bytes = upgrade::write(&self.core, shell, None, &named)?;
+        let state = fds::in_memory(&bytes).map_err(|error| format!("the state can't be written: {error}"))?;
+        let tester = self.runs.spawn_trial(candidate, &state);
+        let trial = tester.and_then(|tester| Trial::new(tester, state));
+        trial.map_err(|error| format!("{} can't be executed: {error}", candidate.path))
     }
 
     /// A program was tried.
-    pub(super) fn tried(&mut self, tried: Result<Candidate, String>) {
+    pub(super) fn tried(&mut self, tried: Result<Successor, String>) {
         let tried = tried.inspect_err(|why| tracing::warn!(why, "not upgraded"));
-        let tried = tried.map(|candidate| {
-            self.candidate = Some(candidate);
+        let tried = tried.map(|successor| {
+            self.successor = Some(successor);
             upgrade::own_program()
         });
         self.input(Input::ProgramTried(tried));
@@ -113,21 +119,19 @@ impl Shell {
         });
     }
 
-    /// Begins to make ready for the replacement: the store is closed while clients are served, since a busy disk may take its time.
+    /// Begins to make ready for the replacement: records that wait for a busy disk are waited for while clients are served.
     pub(super) fn be_replaced(&mut self) {
-        self.history.rest(true);
         self.replaced_by = Some(Instant::now());
     }
 
     /// Returns the program by which this one is to be replaced, once that is to be.
-    pub(crate) fn take_successor(&mut self) -> Option<Candidate> {
+    pub(crate) fn take_successor(&mut self) -> Option<Successor> {
         let begun = self.replaced_by?;
-        let longest = if self.history.has_backlog() { CLOSING } else { ASKED };
-        if !self.history.rests() && begun.elapsed() < longest {
+        if self.history.has_backlog() && begun.elapsed() < WRITING {
             return None;
         }
         self.replaced_by = None;
-        self.candidate.take()
+        self.successor.take()
     }
 
     /// Returns when it is to be looked again whether this program is to be replaced.
@@ -135,16 +139,27 @@ impl Shell {
         self.replaced_by.map(|_| Instant::now() + LOOK)
     }
 
-    /// Begins nothing any more that can be begun again, and ends what is driven by others.
-    pub(crate) fn pause(&mut self) {
+    /// Begins no work on processes and files any more that can be begun again, and has the threads for it rest. Clients are answered.
+    pub(crate) fn pause_work(&mut self) {
         self.paused = Some(Pause::default());
+        self.disks.rest(true);
+        self.output.rest();
+    }
+
+    /// Begins nothing any more that can be begun again, ends what is driven by others, and has all threads rest.
+    pub(crate) fn pause(&mut self) {
+        if let Some(paused) = &mut self.paused {
+            paused.is_whole = true;
+        }
         self.conns.values().for_each(|connection| connection.rest());
+        self.history.rest(true);
+        self.shared.rest(true);
     }
 
     /// Puts an effect off that can be given again.
     pub(super) fn put_off(&mut self, effect: Effect) -> Option<Effect> {
         match &mut self.paused {
-            Some(paused) if is_given_again(&effect) => {
+            Some(paused) if is_given_again(&effect) && (paused.is_whole || !is_for_an_answer(&effect)) => {
                 paused.effects.push(effect);
                 None
             }
@@ -163,25 +178,13 @@ impl Shell {
         }
     }
 
-    /// Has the threads rest.
-    pub(crate) fn rest(&mut self) {
-        self.disks.rest(true);
-        self.history.rest(true);
-        self.shared.rest(true);
-        self.output.rest();
-    }
-
     /// Returns the part that does not rest yet, by what it does; `None` when all do. No message in the loop's queue is lost then.
     pub(crate) fn restless(&mut self) -> Option<String> {
         if !self.conns.values().all(|connection| connection.rests()) {
             return Some("a connection is being read".to_owned());
         }
-        if !self.output.rests() || !self.output.has_reported() {
-            return Some("the disk of the workers' logs has not taken what was read".to_owned());
-        }
-        if !self.disks.rests() {
-            let longest = self.disks.longest().map(|silent| silent.to_string());
-            return Some(longest.unwrap_or_else(|| "a thread has not ended".to_owned()));
+        if let Some(at_work) = self.at_work() {
+            return Some(at_work);
         }
         if !self.history.rests() {
             return Some(format!("the store has not been closed: {}", self.history.status().path));
@@ -190,6 +193,23 @@ impl Shell {
             return Some("the shared database is being waited for".to_owned());
         }
         (!self.readiness.rest()).then(|| "a notification is being read".to_owned())
+    }
+
+    /// Tells whether a worker still fills its pipe, which nobody reads.
+    pub(crate) fn is_flooded(&mut self) -> bool {
+        self.output.squeeze()
+    }
+
+    /// Returns the thread for processes and files that does not rest yet, by what it does.
+    pub(crate) fn at_work(&mut self) -> Option<String> {
+        if !self.output.rests() || !self.output.has_reported() {
+            return Some("the disk of the workers' logs has not taken what was read".to_owned());
+        }
+        if !self.disks.rests() {
+            let longest = self.disks.longest().map(|silent| silent.to_string());
+            return Some(longest.unwrap_or_else(|| "a thread has not ended".to_owned()));
+        }
+        None
     }
 
     /// Goes on as if there had been no pause.
@@ -201,7 +221,7 @@ impl Shell {
         self.history.rest(false);
         self.shared.rest(false);
         self.readiness.go_on();
-        let Pause { effects, done } = self.paused.take().unwrap_or_default();
+        let Pause { effects, done, .. } = self.paused.take().unwrap_or_default();
         for effect in effects {
             if let Some(answer) = self.carry_out(effect) {
                 self.input(answer);
@@ -210,16 +230,14 @@ impl Shell {
         done.into_iter().for_each(|done| self.take_done(done));
     }
 
+    /// Reads the output of workers, which another program has left.
+    pub(crate) fn read_output(&mut self) -> std::io::Result<()> {
+        self.output.run()
+    }
+
     /// Returns all connections.
     pub(crate) fn connections(&self) -> Vec<(ConnId, Rc<Connection>)> {
         self.conns.iter().map(|(conn, connection)| (*conn, Rc::clone(connection))).collect()
-    }
-
-    /// Writes the state as far as it can be told while clients are served.
-    fn sketch(&mut self) -> std::io::Result<File> {
-        let mut named = Named::default();
-        let shell = self.hand_over(&mut named);
-        upgrade::write(&self.core, shell, None, &named)
     }
 
     /// Returns what is known at any time.
@@ -246,6 +264,11 @@ impl Shell {
     /// Returns what is known of the output of a shell at rest.
     pub(crate) fn hand_output_over(&mut self, named: &mut Named) -> Option<OutputState> {
         self.output.hand_over(named)
+    }
+
+    /// Returns the watch on the programs of workers.
+    pub(crate) fn watch(&self) -> Option<BorrowedFd<'_>> {
+        self.programs.watch()
     }
 
     /// Returns the state of mind.

@@ -76,15 +76,32 @@ pub(crate) fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
 ///
 /// # Errors
 /// When there is no memory, or no descriptor.
-pub(crate) fn sealed(bytes: &[u8]) -> io::Result<File> {
-    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+pub(crate) fn in_memory(bytes: &[u8]) -> io::Result<File> {
     use nix::sys::memfd::{MFdFlags, memfd_create};
-    use std::io::Write as _;
     let memory = memfd_create(c"gob-state", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
-    let mut file = File::from(memory);
-    file.write_all(bytes)?;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::all()))?;
+    let file = File::from(memory);
+    fill(&file, bytes)?;
     Ok(file)
+}
+
+/// Has a file hold these bytes and nothing else, whatever its position is.
+pub(crate) fn fill(file: &File, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    file.set_len(0)?;
+    file.write_all_at(bytes, 0)
+}
+
+/// Lets nobody change a file in memory any more.
+pub(crate) fn seal(file: &File) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    fcntl(file, FcntlArg::F_ADD_SEALS(SealFlag::all()))?;
+    Ok(())
+}
+
+/// Closes descriptors on a thread of its own, since that takes some time.
+pub(crate) fn close_aside(all: Vec<OwnedFd>) {
+    // Without a thread they are closed here.
+    drop(std::thread::Builder::new().name("closes".to_owned()).spawn(move || drop(all)));
 }
 
 /// Raises the soft limit of open files to the hard one and returns its former value.

@@ -1,6 +1,7 @@
 //! The replacement itself: the state is sealed, the program is tried on exactly these bytes, and takes this process over.
 
 use super::state::{self, SteadyState};
+use super::trial::Successor;
 use super::{Candidate, Named, fault, named};
 use crate::life::Life;
 use crate::sys::spawn;
@@ -11,17 +12,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
-
-/// Time limit of the trial for which clients wait.
-const LIMIT: Duration = Duration::from_secs(2);
 
 impl Life {
     /// Hands everything over. Returns only where that fails, with the reason; nothing was given away then.
-    pub(super) async fn hand_over(&mut self, candidate: &Candidate) -> String {
+    pub(super) async fn hand_over(&mut self, successor: Successor) -> String {
         // From here on the kernel keeps signals for the next program, or for this one.
         let mask = spawn::block_signals();
-        let failed = match self.replaced(candidate).await {
+        let failed = match self.replaced(successor).await {
             Ok(never) => match never {},
             Err(why) => why,
         };
@@ -29,39 +26,40 @@ impl Life {
         failed
     }
 
-    async fn replaced(&mut self, candidate: &Candidate) -> Result<Infallible, String> {
+    async fn replaced(&mut self, successor: Successor) -> Result<Infallible, String> {
         // Signals that came before are the runtime's by now.
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
         if self.sources.keep_signals(&self.desk).await {
             return Err("a signal tells the supervisor to end".to_owned());
         }
+        let Successor { candidate, mut trial } = successor;
         let mut named = Named::default();
-        let state = self.written(&mut named)?;
-        fault::at("sealed");
-        let trial = self.desk.look(|shell| shell.spawn_trial(candidate, &state))?;
-        trial.judged(LIMIT).await?;
+        let bytes = self.written(&mut named)?;
+        trial.pass_again(&bytes).await?;
         fault::at("tried-again");
         let args = self.desk.look(|shell| {
             let boot = &shell.boot;
-            [boot.lock.as_raw_fd(), boot.runtime.as_raw_fd(), boot.keeper_pid, state.as_raw_fd()]
+            [boot.lock.as_raw_fd(), boot.runtime.as_raw_fd(), boot.keeper_pid, trial.state.as_raw_fd()]
         });
-        let error = execute(candidate, &state, args, &mut named);
+        let error = execute(&candidate, &trial.state, args, &mut named);
         Err(format!("{} can't be executed: {error}", candidate.path))
     }
 
     /// Writes the state of this supervisor at rest.
-    fn written(&mut self, named: &mut Named) -> Result<File, String> {
+    fn written(&mut self, named: &mut Named) -> Result<Vec<u8>, String> {
         let restless = || "it does not rest".to_owned();
         let door = self.door.as_ref().ok_or_else(restless)?.hand_over(named);
         let site = self.healer.hand_over(named);
+        let healer = self.healer.watch();
         let leftovers = self.leftovers.as_ref().map(crate::recovery::Leftovers::hand_over);
         self.desk.look(|shell| {
             let output = shell.hand_output_over(named).ok_or_else(restless)?;
-            let steady = SteadyState { output, door, site, leftovers };
+            let watches =
+                [healer, shell.watch()].into_iter().flatten().map(|watch| named.name(&watch)).collect();
+            let steady = SteadyState { output, door, site, leftovers, watches };
             let shell_state = shell.hand_over(named);
             state::write(shell.core(), shell_state, Some(steady), named)
-                .map_err(|error| format!("the state can't be written: {error}"))
         })
     }
 }

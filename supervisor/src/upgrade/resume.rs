@@ -65,7 +65,7 @@ pub(crate) fn take_over(Left { state, mut inherited }: Left) -> Result<Life, Unf
         shared,
         programs,
     } = shell;
-    let SteadyState { output, door, site, leftovers } = steady;
+    let SteadyState { output, door, site, leftovers, watches } = steady;
     let clock = Clock::read();
     let mut boot = Boot::resume(boot, &core, inherited)?;
     let (to_loop, mailbox) = mailbox::mailbox();
@@ -121,8 +121,12 @@ pub(crate) fn take_over(Left { state, mut inherited }: Left) -> Result<Life, Unf
         shell.reap();
         shell.input(Input::Upgraded(own_program()));
     });
+    let watches: Result<Vec<_>, _> = watches.into_iter().map(|fd| inherited.take(fd)).collect();
+    fds::close_aside(watches?);
     life.accepting = Some(door.open(listeners));
     spawn::take_signals();
+    // At the end: writers that have waited would take the processors.
+    life.desk.look(Shell::read_output)?;
     fault::at("resumed");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "goes on for the program before");
     Ok(life)

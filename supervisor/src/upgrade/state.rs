@@ -15,7 +15,7 @@ use crate::programs::Program;
 use crate::readiness::{PortsState, ReadinessState};
 use crate::recovery::LeftoversState;
 use crate::runs::RunsState;
-use crate::sys::fds;
+use cbor4ii::serde::{DecodeError, from_slice};
 use gob_core::{ConnId, Core, RunKey};
 use gob_store::StoreState;
 use gob_store::shared::SharedState;
@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 /// The whole state.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct State<C = Core> {
-    /// Read before all else (`Form`).
+    /// Where all else can't be read, this still can be (`Form`).
     shell_version: u32,
     pub(super) core: C,
     pub(super) shell: ShellState,
@@ -68,6 +68,9 @@ pub(crate) struct SteadyState {
     pub(crate) door: DoorState,
     pub(crate) site: SiteState,
     pub(crate) leftovers: Option<LeftoversState>,
+    /// Watches of the program before, to be closed: the kernel takes milliseconds for one, and would do so in the exec.
+    #[serde(default)]
+    pub(crate) watches: Vec<Fd>,
 }
 
 /// The versions in a state of any form.
@@ -76,17 +79,16 @@ struct Form {
     shell_version: u32,
 }
 
-/// Writes a state into a file in memory that can't be changed any more.
+/// Writes a state.
 pub(crate) fn write(
     core: &Core,
     shell: ShellState,
     steady: Option<SteadyState>,
     named: &Named,
-) -> io::Result<File> {
+) -> Result<Vec<u8>, String> {
     let state = State { shell_version: VERSION, core, shell, steady, named: named.all() };
-    let mut bytes = Vec::new();
-    ciborium::into_writer(&state, &mut bytes).map_err(io::Error::other)?;
-    fds::sealed(&bytes)
+    let written = cbor4ii::serde::to_vec(Vec::new(), &state);
+    written.map_err(|error| format!("the state can't be written: {error}"))
 }
 
 /// Reads a state.
@@ -97,20 +99,22 @@ pub(super) fn read(file: &mut File) -> Result<State, Unfit> {
     file.rewind()?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let form: Form = ciborium::from_reader(&bytes[..])
-        .map_err(|_| Unfit::Unknown("the state is in no form that this program knows".to_owned()))?;
-    if form.shell_version != VERSION {
-        let of = form.shell_version;
-        return Err(format!("the shell's state is of version {of}, this program reads {VERSION}").into());
+    let read = from_slice::<State>(&bytes);
+    let version = match &read {
+        Ok(state) => state.shell_version,
+        // Its version may be the reason.
+        Err(_) => match from_slice::<Form>(&bytes) {
+            Ok(form) => form.shell_version,
+            Err(_) => return Err("the state is in no form that this program knows".to_owned().into()),
+        },
+    };
+    if version != VERSION {
+        return Err(format!("the shell's state is of version {version}, this program reads {VERSION}").into());
     }
-    ciborium::from_reader(&bytes[..]).map_err(|error| Unfit::Unknown(told(&error)))
-}
-
-fn told(error: &ciborium::de::Error<io::Error>) -> String {
-    if let ciborium::de::Error::Semantic(_, why) = error {
-        return why.clone();
-    }
-    format!("the state can't be read: {error:?}")
+    read.map_err(|error| match error {
+        DecodeError::Custom(why) => why.into_string().into(),
+        DecodeError::Core(error) => format!("the state can't be read: {error}").into(),
+    })
 }
 
 impl State {

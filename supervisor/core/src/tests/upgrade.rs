@@ -1,5 +1,6 @@
 //! An upgrade: who may ask for it, and who answers.
 
+use super::state::{read, write};
 use super::words::{CLI, ELECTRON, NOBODY, started_by, stop};
 use crate::{ConnId, Core, Effect, Input};
 use gob_protocol::answer::{KeeperUpgrade, Program, UpgradeData};
@@ -67,9 +68,7 @@ fn the_new_program_answers_the_request_that_the_state_carries() {
     let second = ask(&mut core, CLI, 8, upgrade());
     assert_eq!(refusal(&second).code, ErrorCode::Busy);
     assert!(is_replaced(&tells(&mut core, Input::ProgramTried(Ok(program("0.1.0"))))));
-    let mut bytes = Vec::new();
-    ciborium::into_writer(&core, &mut bytes).expect("a state");
-    let mut core: Core = ciborium::from_reader(&bytes[..]).expect("the same state");
+    let mut core = read(&write(&core)).expect("the same state");
     let (seq, owed) = (core.seq(), core.resume());
     assert!(answer(&owed).is_none(), "{owed:?}");
     let taken = tells(&mut core, Input::Upgraded(program("0.2.0")));

@@ -5,6 +5,7 @@ use super::run::{Run, RunState};
 use super::settling::SETTLED;
 use crate::mailbox::Post;
 use crate::output::exchange::Exchange;
+use crate::output::pipe::Pipe;
 use crate::output::tap::Tap;
 use crate::output::{Command, FromOutput};
 use crate::upgrade::{Inherited, Named, Unfit};
@@ -41,6 +42,16 @@ impl Drain {
     /// Reads again, once it runs.
     pub(in crate::output) const fn go_on(&mut self) {
         self.rests = false;
+    }
+
+    /// Gives the pipes back the room that [`Drain::squeeze`] took.
+    pub(in crate::output) fn release(&mut self) {
+        self.slots.pipes().for_each(Pipe::release);
+    }
+
+    /// Has the writers that never pause wait soon. True while there are such.
+    pub(in crate::output) fn squeeze(&mut self) -> bool {
+        self.slots.pipes().map(Pipe::squeeze).filter(|floods| *floods).count() > 0
     }
 
     /// Takes the workers whose logs are to be deleted, which the thread was not told in time.

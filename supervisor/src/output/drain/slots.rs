@@ -88,6 +88,11 @@ impl Slots {
         self.runs.iter().flatten()
     }
 
+    /// Returns the pipes of all runs.
+    pub(super) fn pipes(&mut self) -> impl Iterator<Item = &mut Pipe> {
+        self.runs.iter_mut().flatten().flat_map(|run| run.pipes.iter_mut().flatten())
+    }
+
     /// Returns the tokens of all runs.
     pub(super) fn tokens(&self) -> Vec<Token> {
         let slots = self.runs.iter().enumerate();

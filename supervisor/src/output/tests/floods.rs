@@ -34,6 +34,40 @@ fn assert_index_covers(plane: &Plane, key: &RunKey, bytes: u64) {
 }
 
 #[test]
+fn a_pipe_that_fills_while_nobody_reads_takes_little_more_and_has_its_room_back_afterwards() {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let mut plane = Plane::new();
+    let key = key("flood", 1);
+    let mut worker = plane.attach(&key);
+    worker.out("begin\n");
+    plane.settle();
+    plane.output.rest();
+    let deadline = std::time::Instant::now() + DEADLINE;
+    while !plane.output.rests() {
+        assert!(std::time::Instant::now() < deadline, "the threads go on");
+        std::thread::yield_now();
+    }
+    let size = |pipe: &File| fcntl(pipe, FcntlArg::F_GETPIPE_SZ).unwrap();
+    let usual = size(&worker.out);
+    assert!(!plane.output.squeeze(), "the first look has nothing to compare with");
+    worker.err("a word\n");
+    assert!(!plane.output.squeeze(), "a word is no flood");
+    let line = "x".repeat(4_999) + "\n";
+    worker.out(&line);
+    assert!(plane.output.squeeze(), "it has grown");
+    fcntl(&worker.out, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while worker.out.write(&[b'y'; 512]).is_ok() {}
+    assert!(size(&worker.out) < usual && size(&worker.err) == usual, "only the flood has to wait");
+    plane.output.go_on().unwrap();
+    plane.settle();
+    assert_eq!((size(&worker.out), size(&worker.err)), (usual, usual));
+    let text = plane.text(&key, Stream::Stdout);
+    let rest = text.strip_prefix(&format!("begin\n{line}")).unwrap();
+    assert!(rest.len() < usual as usize && rest.bytes().all(|byte| byte == b'y'), "{} bytes", rest.len());
+    assert_eq!(plane.text(&key, Stream::Stderr), "a word\n");
+}
+
+#[test]
 fn floods_side_by_side_and_a_quiet_worker_lose_nothing() {
     const LINES: u64 = 400_000;
     let mut plane = Plane::with(|config| (config.rotate_bytes, config.keep) = (1 << 20, 100));

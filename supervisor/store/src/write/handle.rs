@@ -44,7 +44,7 @@ pub(super) struct State {
     pub(super) is_running: bool,
     /// The time by which the thread has to end.
     pub(super) finish_by: Option<Instant>,
-    /// The thread closes the file and ends as soon as nothing is to be done.
+    /// The thread closes the file as it is and ends as soon as nothing is to be done.
     pub(super) is_hurried: bool,
     pub(super) condition: Condition,
     pub(super) reason: Option<String>,
@@ -245,7 +245,8 @@ impl Handle {
         }
     }
 
-    /// Has the thread close the file and end as soon as nothing is to be done, or only after a while.
+    /// Has the thread close the file as it is and end as soon as nothing is to be done: the next opening merges the log. Or has it
+    /// go on as usual.
     pub fn hurry(&self, is_hurried: bool) {
         self.shared.lock().is_hurried = is_hurried;
         self.shared.changed();

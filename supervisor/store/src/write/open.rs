@@ -278,6 +278,11 @@ impl Db {
         drop(self.connection.close());
     }
 
+    /// Closes the store without a wait for the disk; its log stays, and is merged by the next opening.
+    pub(super) fn leave(self) {
+        drop(self.connection.close());
+    }
+
     /// Removes the log that a deleted store has left at its path.
     pub(super) fn remove_own_log(&self) {
         for (path, held) in &self.companions {

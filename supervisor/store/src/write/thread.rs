@@ -110,10 +110,12 @@ pub(super) fn run(shared: &Shared) {
             Turn::Trim => worker.trim(),
             Turn::Finish(until) => worker.finish(until),
             Turn::Idle => {
-                if !shared.lock().is_hurried {
+                if shared.lock().is_hurried {
+                    worker.close(Db::leave);
+                } else {
                     worker.check();
+                    worker.close(Db::close);
                 }
-                worker.close();
                 (shared.told)(Told::Closed);
             }
             Turn::End => {
@@ -276,14 +278,14 @@ impl Worker<'_> {
                 self.reply_to(&item, Err(Arc::clone(&error)));
             }
         }
-        self.close();
+        self.close(Db::close);
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, how: impl FnOnce(Db)) {
         self.was_closed = true;
         self.end_trimmer();
         if let Some(db) = self.db.take() {
-            db.close();
+            how(db);
             self.set_condition(Condition::Closed, None);
         }
     }

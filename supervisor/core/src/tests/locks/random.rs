@@ -3,9 +3,10 @@
 
 use super::super::dice::Dice;
 use super::super::random::guarded;
+use super::super::state::{read, write};
 use super::holders::{Held, Holders};
 use super::rig::{Rig, lock};
-use crate::{ConnId, Core, Input, LocksMark, Now};
+use crate::{ConnId, Input, LocksMark, Now};
 use gob_protocol::request::{LockAcquire, LockBreak, LockRelease, LockStatus};
 use gob_protocol::{Data, LockMode, Request, Timestamp};
 use std::string::String;
@@ -162,9 +163,7 @@ impl World {
     }
 
     fn reread(&mut self) -> Result<(), String> {
-        let mut bytes = Vec::new();
-        ciborium::into_writer(&self.rig.core, &mut bytes).map_err(|why| std::format!("{why}"))?;
-        let core: Core = ciborium::from_reader(&*bytes).map_err(|why| std::format!("{why}"))?;
+        let core = read(&write(&self.rig.core))?;
         ensure!(core.locks == self.rig.core.locks, "what was read is not what was written");
         Ok(())
     }
