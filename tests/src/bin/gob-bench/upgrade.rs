@@ -92,7 +92,7 @@ fn upgrades(sizes: &Sizes) -> Times {
             let upgraded = Instant::now();
             times.whole.push((upgraded - before).as_secs_f64() * 1e3);
             // Nothing else asks or reads beside the load, in either time.
-            thread::sleep(upgraded - before);
+            wait::while_time_passes(upgraded - before);
             spans.push((before, upgraded, Instant::now()));
             times.bare.push(timed(command(&gob, &gobd).arg("--version")));
             load.is_whole(&gob, round);
