@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 /// Limits how much of a process's arguments and environment is read: more than execve(2) lets a program begin
 /// with.
 const MAX_BYTES: u64 = 8 << 20;
+/// The room for what such a file mostly holds.
+const ROOM: usize = 4096;
 
 /// The fields of `/proc/PID/stat` that gob needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,14 +154,25 @@ pub fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
 }
 
 fn words(pid: i32, file: &str) -> Vec<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = File::open(memory_of(pid).join(file));
-    let read = file.and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    let main = PathBuf::from(format!("/proc/{pid}"));
+    let mut bytes = contents(&main.join(file));
+    // A main thread that has ended shows none; neither do the many kernel threads, which have no other thread.
+    if bytes.is_empty() && has_more_threads(&main.join("task")) {
+        bytes = contents(&memory_of(pid).join(file));
+    }
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
-    if read.is_err() || bytes.is_empty() {
+    if bytes.is_empty() {
         return Vec::new();
     }
     bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+/// Returns what a file of the kernel's holds; nothing where it can't be read. It does not tell its size, and without room each of
+/// many reads would be short.
+fn contents(file: &Path) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(ROOM);
+    let read = File::open(file).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    read.map(|_| bytes).unwrap_or_default()
 }
 
 #[cfg(test)]

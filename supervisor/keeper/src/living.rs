@@ -5,7 +5,7 @@
 //! ordinary start finds the file as the last supervisor left it, empty, and does not scan.
 
 use gob_host::process;
-use nix::unistd::geteuid;
+use nix::unistd::{Pid, geteuid, getpgid};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -22,6 +22,8 @@ pub(crate) fn supervisor_of(state: &Path) -> Option<u32> {
     let real = state.canonicalize().ok();
     let found = process::pids().ok()?.find(|pid| {
         u32::try_from(*pid) != Ok(own)
+            // Kernel threads have none, and root owns many. A supervisor's is its keeper's.
+            && getpgid(Some(Pid::from_raw(*pid))).is_ok_and(|group| group.as_raw() > 0)
             && fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == uid)
             // A zombie has neither arguments nor an environment.
             && process::arguments(*pid).iter().any(|word| word == HANDED)
