@@ -40,7 +40,8 @@ pub(super) fn start(dirs: &Dirs, deadline: Instant) -> Result<Outcome, Error> {
         let opened = OpenOptions::new().read(!write).write(write).open("/dev/null");
         opened.map_err(|source| failed("cannot open /dev/null", source))
     };
-    command.current_dir("/").stdin(null(false)?).stdout(null(true)?).stderr(null(true)?);
+    // The keeper changes its directory itself: to have that done here would cost a fork where this program is static.
+    command.stdin(null(false)?).stdout(null(true)?).stderr(null(true)?);
     environment(&mut command, dirs);
     // The pipe is handed down by number. All other descriptors of this library are close-on-exec.
     fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty()))
