@@ -31,6 +31,7 @@ impl Core {
         let running: Vec<Name> = running.map(|worker| worker.name.clone()).collect();
         self.cx.leaving.begin(asked_by, running, nuke);
         self.cx.publish(EventKind::SupervisorStopping, actor.clone(), None);
+        self.upgrade.give_up(&mut self.cx);
         for worker in self.workers.values_mut() {
             worker.let_holder_be(&mut self.cx);
         }
@@ -57,6 +58,7 @@ impl Core {
             Unfinished::Kept(count) => Some(count).filter(|_| nuke),
             Unfinished::Unasked | Unfinished::Asked | Unfinished::None => None,
         };
+        self.upgrade.finish(&mut self.cx);
         if let Some((conn, id)) = asked_by {
             let answer = if !survivors.is_empty() {
                 Err(refusals::ended_without(survivors, &stopped))

@@ -54,7 +54,6 @@ impl Upgrading {
     /// The new program was tried, or could not be.
     pub(crate) fn tried(&mut self, tried: Result<Program, String>, cx: &mut Cx) {
         match (tried, &mut self.0) {
-            (Ok(_), Some(_)) if cx.leaving.is_on() => self.end(Err(refusals::shutting_down()), cx),
             (Ok(from), Some(asked)) => {
                 asked.from = Some(from);
                 cx.push(Effect::Replace);
@@ -67,6 +66,18 @@ impl Upgrading {
     /// The program was not replaced.
     pub(crate) fn failed(&mut self, why: &str, cx: &mut Cx) {
         self.end(Err(refusals::upgrade_failed(why)), cx);
+    }
+
+    /// The supervisor is to end: nothing takes its place any more.
+    pub(crate) fn give_up(&mut self, cx: &mut Cx) {
+        if self.0.as_ref().is_some_and(|asked| asked.to.is_none()) {
+            self.end(Err(refusals::shutting_down()), cx);
+        }
+    }
+
+    /// The supervisor ends, and its keeper with it: a program that took over says no more about that.
+    pub(crate) fn finish(&mut self, cx: &mut Cx) {
+        self.answer(None, cx);
     }
 
     /// This is the new program. The keeper is to have the one that belongs to it, before the request is answered.
@@ -87,9 +98,13 @@ impl Upgrading {
 
     /// The keeper goes on with the program that belongs to this one, or with its own.
     pub(crate) fn keeper(&mut self, keeper: KeeperUpgrade, cx: &mut Cx) {
+        self.answer(Some(keeper), cx);
+    }
+
+    fn answer(&mut self, keeper: Option<KeeperUpgrade>, cx: &mut Cx) {
         if let Some(Asked { from, to: Some(to), .. }) = &self.0 {
             let (from, to) = (from.as_ref().unwrap_or(to).clone(), to.clone());
-            self.end(Ok(Data::Upgrade(Box::new(UpgradeData { from, to, keeper: Some(keeper) }))), cx);
+            self.end(Ok(Data::Upgrade(Box::new(UpgradeData { from, to, keeper }))), cx);
         }
     }
 

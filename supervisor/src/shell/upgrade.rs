@@ -43,6 +43,7 @@ const fn is_given_again(effect: &Effect) -> bool {
     matches!(
         effect,
         Effect::Spawn(_)
+            | Effect::CallOff { .. }
             | Effect::Examine { .. }
             | Effect::EndOrphans { .. }
             | Effect::Probe { .. }
@@ -295,7 +296,13 @@ impl Shell {
     /// Begins again all that was under way.
     pub(crate) fn go_on_with_all(&mut self) {
         for effect in self.core.resume() {
-            if let Some(answer) = self.carry_out(effect) {
+            let answer = if let Effect::CallOff { key } = effect {
+                // Nothing is prepared in this program yet.
+                Some(Input::CalledOff { key })
+            } else {
+                self.carry_out(effect)
+            };
+            if let Some(answer) = answer {
                 self.input(answer);
             }
         }

@@ -30,8 +30,8 @@ impl Life {
         // Signals that came before are the runtime's by now.
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
-        if self.sources.keep_signals(&self.desk).await {
-            return Err("a signal tells the supervisor to end".to_owned());
+        if self.sources.keep_signals(&self.desk).await || self.desk.is_over() {
+            return Err("the supervisor is to end".to_owned());
         }
         let Successor { candidate, mut trial } = successor;
         let mut named = Named::default();

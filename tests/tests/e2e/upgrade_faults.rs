@@ -127,3 +127,72 @@ fn an_execution_that_fails_itself_is_told_and_everything_goes_on() {
     assert_ne!(again["pid"], worker["pid"], "it was restarted");
     conn.ok("lock_release", json!({"lock": "l", "token": lock["token"]}));
 }
+
+/// A worker that writes all the time, and whose disk takes so long for each write: the supervisor takes as long to come to rest.
+fn with_a_slow_disk(gob: &Gob, conn: &mut Conn, delay: Duration) -> Failing {
+    let lines = "while :; do echo line; sleep 0.01; done";
+    conn.ok("add", json!({"command": ["/bin/sh", "-c", lines], "cwd": gob.dir(), "name": "w", "env": {"PATH": "/usr/bin:/bin"}}));
+    let log = gob.log("w", 1, "stdout");
+    assert!(wait::until(DEADLINE, || fs::metadata(&log).is_ok_and(|log| log.len() > 0)));
+    let delay = format!("delay_enter={}", delay.as_micros());
+    Failing::attach(gob.gobd_pid(), "write", &delay, std::slice::from_ref(&log), Path::new("/dev/null"))
+}
+
+#[test]
+fn starts_that_are_called_off_while_it_comes_to_rest_are_answered() {
+    if !strace_works() {
+        return skip(Need::Strace, "strace is not here or may not trace; no disk was slow during an upgrade");
+    }
+    for (delay, is_upgraded) in [(Duration::from_millis(100), true), (Duration::from_secs(100), false)] {
+        let gob = Gob::new();
+        let mut conn = gob.connect_as("cli");
+        let mut other = gob.connect_as("cli");
+        let slow = with_a_slow_disk(&gob, &mut conn, delay);
+        let upgrade = conn.post("upgrade", json!({}));
+        let mut asked = Vec::new();
+        let upgraded = loop {
+            let graph = format!("g{}", asked.len());
+            let start = other.post("start", json!({"graph": graph}));
+            asked.push((graph.clone(), start, other.post("stop", json!({"name": graph}))));
+            if let Some(frame) = conn.frame_within(Duration::from_millis(15)) {
+                break frame;
+            }
+        };
+        drop(slow);
+        assert_eq!(
+            (&upgraded["id"], &upgraded["success"]),
+            (&json!(upgrade), &json!(is_upgraded)),
+            "{upgraded}"
+        );
+        for (graph, start, stop) in asked {
+            let started = other.response(start);
+            let stopped = other.response(stop);
+            assert!(
+                stopped["success"] == true || stopped["error"]["code"] == "not-found",
+                "{graph}: {started} {stopped}"
+            );
+        }
+        conn.ok("start", json!({"graph": "last"}));
+    }
+}
+
+#[test]
+fn a_shutdown_that_is_asked_for_while_it_comes_to_rest_is_done() {
+    if !strace_works() {
+        return skip(Need::Strace, "strace is not here or may not trace; no disk was slow during an upgrade");
+    }
+    for pause in [0, 100, 200, 300, 400] {
+        let gob = Gob::new();
+        let mut conn = gob.connect_as("cli");
+        let mut other = gob.connect_as("cli");
+        let keeper = Handle::open(process::parent(gob.gobd_pid()).unwrap()).unwrap();
+        let slow = with_a_slow_disk(&gob, &mut conn, Duration::from_millis(100));
+        let upgrade = conn.post("upgrade", json!({}));
+        wait::while_time_passes(Duration::from_millis(pause));
+        let shutdown = other.post("shutdown", json!({}));
+        assert_eq!(other.response(shutdown)["success"], true, "after {pause} ms");
+        assert!(conn.response(upgrade)["success"].is_boolean(), "after {pause} ms");
+        assert!(keeper.wait_gone(DEADLINE), "after {pause} ms: {}", gob.logs());
+        drop(slow);
+    }
+}

@@ -1,7 +1,7 @@
 //! An upgrade: who may ask for it, and who answers.
 
 use super::state::{read, write};
-use super::words::{CLI, ELECTRON, NOBODY, started_by, stop};
+use super::words::{CLI, ELECTRON, NOBODY, started_by, stop, world};
 use crate::{ConnId, Core, Effect, Input};
 use gob_protocol::answer::{KeeperUpgrade, Program, UpgradeData};
 use gob_protocol::request::{Force, Upgrade};
@@ -127,10 +127,11 @@ fn a_supervisor_on_its_way_out_is_not_replaced() {
     let mut core = started_by(CLI).core;
     ask(&mut core, CLI, 7, upgrade());
     ask(&mut core, CLI, 8, stop("w"));
-    ask(&mut core, CLI, 9, Request::Shutdown(Force { force: true }));
+    let ends = ask(&mut core, CLI, 9, Request::Shutdown(Force { force: true }));
+    let (_, id, _) = answer(&ends).expect("an answer");
+    assert_eq!((id, refusal(&ends).code), (&Some(Id::Number(7)), ErrorCode::ShuttingDown));
     let tried = tells(&mut core, Input::ProgramTried(Ok(program("0.1.0"))));
-    assert!(!is_replaced(&tried));
-    assert_eq!(refusal(&tried).code, ErrorCode::ShuttingDown);
+    assert!(!is_replaced(&tried) && answer(&tried).is_none(), "it was answered: {tried:?}");
     assert_eq!(refusal(&ask(&mut core, CLI, 10, upgrade())).code, ErrorCode::ShuttingDown);
 }
 
@@ -144,4 +145,17 @@ fn a_client_that_left_is_not_waited_for() {
     let done = tells(&mut core, Input::KeeperBrought(keeper()));
     assert!(answer(&done).is_none(), "nobody is there to be told");
     assert!(matches!(&ask(&mut core, ELECTRON, 8, upgrade())[..], [Effect::TryProgram { .. }]));
+}
+
+#[test]
+fn a_program_that_took_over_and_ends_before_its_keeper_is_through_answers_without_it() {
+    let mut core = world().core;
+    ask(&mut core, CLI, 7, upgrade());
+    tells(&mut core, Input::ProgramTried(Ok(program("0.1.0"))));
+    tells(&mut core, Input::Upgraded(program("0.2.0")));
+    let ended = tells(&mut core, Input::Terminate);
+    assert!(ended.iter().any(|effect| matches!(effect, Effect::Exit { .. })), "{ended:?}");
+    let (_, id, result) = answer(&ended).expect("an answer");
+    let expected = UpgradeData { from: program("0.1.0"), to: program("0.2.0"), keeper: None };
+    assert_eq!((id, result), (&Some(Id::Number(7)), &Ok(Data::Upgrade(Box::new(expected)))));
 }
