@@ -118,9 +118,10 @@ fn another_program_of_the_supervisor_goes_on_with_them_and_looks_at_once() {
     run(async |mut world| {
         world.programs.begin(key("a", 3), Program::at(&path));
         world.tells("it begins", &[(key("a", 3), false)]).await;
-        let bytes = cbor4ii::serde::to_vec(Vec::new(), &world.programs.hand_over()).unwrap();
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&world.programs.hand_over(), &mut bytes).unwrap();
         replace(&path, "22");
-        let handed: Vec<(RunKey, Program)> = cbor4ii::serde::from_slice(&bytes).unwrap();
+        let handed: Vec<(RunKey, Program)> = ciborium::from_reader(&bytes[..]).unwrap();
         world.programs.runs.clear();
         world.programs.places.clear();
         world.programs.resume(handed);

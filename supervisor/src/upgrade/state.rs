@@ -15,7 +15,7 @@ use crate::programs::Program;
 use crate::readiness::{PortsState, ReadinessState};
 use crate::recovery::LeftoversState;
 use crate::runs::RunsState;
-use cbor4ii::serde::{DecodeError, from_slice};
+use ciborium::de::Error;
 use gob_core::{ConnId, Core, RunKey};
 use gob_store::StoreState;
 use gob_store::shared::SharedState;
@@ -87,8 +87,9 @@ pub(crate) fn write(
     named: &Named,
 ) -> Result<Vec<u8>, String> {
     let state = State { shell_version: VERSION, core, shell, steady, named: named.all() };
-    let written = cbor4ii::serde::to_vec(Vec::new(), &state);
-    written.map_err(|error| format!("the state can't be written: {error}"))
+    let mut bytes = Vec::new();
+    let written = ciborium::into_writer(&state, &mut bytes);
+    written.map(|()| bytes).map_err(|error| format!("the state can't be written: {error}"))
 }
 
 /// Reads a state.
@@ -99,11 +100,11 @@ pub(super) fn read(file: &mut File) -> Result<State, Unfit> {
     file.rewind()?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let read = from_slice::<State>(&bytes);
+    let read = ciborium::from_reader::<State, _>(&bytes[..]);
     let version = match &read {
         Ok(state) => state.shell_version,
         // Its version may be the reason.
-        Err(_) => match from_slice::<Form>(&bytes) {
+        Err(_) => match ciborium::from_reader::<Form, _>(&bytes[..]) {
             Ok(form) => form.shell_version,
             Err(_) => return Err("the state is in no form that this program knows".to_owned().into()),
         },
@@ -112,8 +113,10 @@ pub(super) fn read(file: &mut File) -> Result<State, Unfit> {
         return Err(format!("the shell's state is of version {version}, this program reads {VERSION}").into());
     }
     read.map_err(|error| match error {
-        DecodeError::Custom(why) => why.into_string().into(),
-        DecodeError::Core(error) => format!("the state can't be read: {error}").into(),
+        Error::Semantic(_, why) => why.into(),
+        error @ (Error::Io(_) | Error::Syntax(_) | Error::RecursionLimitExceeded) => {
+            format!("the state can't be read: {error:?}").into()
+        }
     })
 }
 

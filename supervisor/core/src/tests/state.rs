@@ -18,11 +18,13 @@ use std::{env, format, fs};
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/state-1.cbor");
 
 pub(super) fn write(core: &Core) -> Vec<u8> {
-    cbor4ii::serde::to_vec(Vec::new(), core).expect("a state that can be written")
+    let mut bytes = Vec::new();
+    ciborium::into_writer(core, &mut bytes).expect("a state that can be written");
+    bytes
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Core, String> {
-    cbor4ii::serde::from_slice(bytes).map_err(|why| format!("{why:?}"))
+    ciborium::from_reader(bytes).map_err(|why| format!("{why:?}"))
 }
 
 /// A word for each effect that has to be given again, with its run.
