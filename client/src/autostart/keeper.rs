@@ -1,8 +1,9 @@
 //! Spawns gob-keeper and waits on its readiness pipe.
 //!
-//! The contract: `gob-keeper --detach --ready-fd N`, nothing of the caller but the resolved directories,
-//! HOME, USER, PATH and LANG; the direct child exits at once; the pipe brings `R` when the supervisor serves,
-//! `E` and one line when it could not start, or the end without a byte when another process holds the lock.
+//! The contract: `gob-keeper --detach --ready-fd N`, no variable of the caller but the resolved directories,
+//! HOME, USER, PATH and LANG; the keeper sheds what else it inherits, the working directory too; the direct
+//! child exits at once; the pipe brings `R` when the supervisor serves, `E` and one line when it could not
+//! start, or the end without a byte when another process holds the lock.
 
 use crate::blocking::poll_timeout;
 use crate::error::Error;
