@@ -105,7 +105,9 @@ fn upgrades(sizes: &Sizes) -> Times {
     let pings = pings.into_inner().expect("the watcher went on");
     for (before, upgraded, after) in spans {
         times.silence.push(longest(&pings, before, upgraded));
-        times.between.push(longest(&pings, upgraded, after));
+        // One that the upgrade kept waiting is none of the load's.
+        let later = pings.iter().map(|ping| ping.begun).find(|begun| *begun >= upgraded);
+        times.between.push(longest(&pings, later.unwrap_or(after), after));
     }
     load.end(&gob);
     times
