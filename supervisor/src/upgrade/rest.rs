@@ -106,7 +106,7 @@ impl Life {
     /// processors to what clients will wait for.
     async fn let_floods_end(&mut self) {
         let longest = Instant::now() + FLOODED;
-        // What is seen first says nothing.
+        // The first look has nothing to compare with.
         let _: bool = self.desk.look(Shell::is_flooded);
         loop {
             tokio::time::sleep(LOOK).await;

@@ -1,7 +1,7 @@
 //! The trial of a program: it runs as a child on a state that is its to read, and says in one line whether it would go on with it.
-//! It stays, so that while clients wait it has only to read the state once more: the one that it is to go on with.
+//! The child stays, so that while clients wait it has only to read the state once more: the one that it is to go on with.
 //!
-//! It has none of the environment by which it would take itself for a supervisor, no descriptor but the state, its own file and two
+//! The child has none of the environment by which it would take itself for a supervisor, no descriptor but the state, its own file and two
 //! pipes, and a limit of time.
 
 use super::Unfit;
@@ -128,7 +128,7 @@ impl Trial {
         let told = fds::fill(&self.state, bytes).and_then(|()| fds::seal(&self.state));
         told.map_err(|error| format!("the state can't be written: {error}"))?;
         super::fault::at("sealed");
-        // One that has ended is found by what it does not say.
+        // A process that has ended is found by what it does not say.
         self.again.write_all(&[1]).unwrap_or_default();
         self.judged(SHORT_LIMIT).await
     }
@@ -160,7 +160,7 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        // One that has ended takes no signal.
+        // A process that has ended takes no signal.
         process::send_group_of(&self.pidfd, libc::SIGKILL)
             .or_else(|_| process::send(&self.pidfd, libc::SIGKILL))
             .unwrap_or_default();

@@ -105,7 +105,7 @@ fn upgrades(sizes: &Sizes) -> Times {
     let pings = pings.into_inner().expect("the watcher went on");
     for (before, upgraded, after) in spans {
         times.silence.push(longest(&pings, before, upgraded));
-        // One that the upgrade kept waiting is none of the load's.
+        // A ping that the upgrade kept waiting is none of the load's.
         let later = pings.iter().map(|ping| ping.begun).find(|begun| *begun >= upgraded);
         times.between.push(longest(&pings, later.unwrap_or(after), after));
     }
