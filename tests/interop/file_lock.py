@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Takes a lock file again and again, by the protocol of docs/LOCKS.md and nothing else.
 
-    file_lock.py LOCK STAMP ROUNDS SEED
+    file_lock.py LOCK STAMP ROUNDS SEED [SLOW]
 
 An implementation that shares no code with gob: tests run both at once on one file. In each round the holder makes STAMP
 exclusively, with its pid, and removes it before it gives the lock back: a STAMP that is there already, of a process that lives,
-means that two held the lock. Exit 1 then. A process that is killed leaves its stamp and its lock behind.
+means that two held the lock. Exit 1 then. A process that is killed leaves its stamp and its lock behind. Each SLOWth record is
+written later than a file without one may stay, as on a disk that is busy.
 """
 
 import fcntl
@@ -50,10 +51,12 @@ def read(path):
 class FileLock:
     """Exclusive creation. A stale file is removed under an flock of its directory, so that two never remove one each."""
 
-    def __init__(self, path):
+    def __init__(self, path, slow=0):
         self.path = path
         self.own = None
         self.unreadable = None
+        self.slow = slow
+        self.made = 0
 
     def try_acquire(self):
         seen = read(self.path)
@@ -62,14 +65,20 @@ class FileLock:
             return self.create()
         if not self.is_stale(seen):
             return False
+        self.under_flock(lambda: self.remove(seen))
+        return self.create()
+
+    def under_flock(self, call):
         directory = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
-            if read(self.path) == seen:
-                os.unlink(self.path)
+            return call()
         finally:
             os.close(directory)
-        return self.create()
+
+    def remove(self, seen):
+        if read(self.path) == seen:
+            os.unlink(self.path)
 
     def create(self):
         record = {"pid": os.getpid(), "timestamp": int(time.time() * 1000), "host": HOST, "process": "python"}
@@ -78,11 +87,15 @@ class FileLock:
             fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             return False
-        # Others see an empty file until this line has run.
+        self.made += 1
+        if self.slow and self.made % self.slow == 0:
+            time.sleep(UNREADABLE_S * 1.3)
+        # Others see an empty file until this line has run, and take it for broken after a second.
         os.write(fd, text)
         self.own = (os.fstat(fd).st_ino, text)
+        mine = self.under_flock(lambda: read(self.path) == self.own)
         os.close(fd)
-        return True
+        return mine
 
     def is_stale(self, seen):
         try:
@@ -97,8 +110,7 @@ class FileLock:
         return time.time() * 1000 - timestamp > STALE_MS or (host == HOST and not alive(pid))
 
     def release(self):
-        if read(self.path) == self.own:
-            os.unlink(self.path)
+        self.remove(self.own)
         self.own = None
 
 
@@ -141,7 +153,7 @@ def maker_of(path):
 def main():
     path, mark, rounds, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     dice = random.Random(seed)
-    lock = FileLock(path)
+    lock = FileLock(path, int(sys.argv[5]) if len(sys.argv) > 5 else 0)
     for _ in range(rounds):
         while not lock.try_acquire():
             time.sleep(dice.uniform(0, 0.004))

@@ -67,17 +67,28 @@ impl Place {
         match fs::hard_link(&new.path, &self.path) {
             Ok(()) => Ok(Some(new.keep())),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            // A file system without links.
-            Err(error) if has_no_such_call(&error) => {
-                let made = OpenOptions::new().read(true).write(true).create_new(true).open(&self.path);
-                match made {
-                    Ok(mut file) => file.write_all(&info.bytes()).map(|()| Some(file)),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-                    Err(error) => Err(error),
-                }
-            }
+            Err(error) if has_no_such_call(&error) => self.create_in_place(info),
             Err(error) => Err(error),
         }
+    }
+
+    /// For file systems without links: others see the file before it is whole.
+    fn create_in_place(&self, info: &Info) -> io::Result<Option<File>> {
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&self.path) {
+            Ok(file) => self.write_in_place(file, info),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the record into a lock file that was just made; `None` where another program has the lock by now.
+    ///
+    /// A file without a record counts as broken after a second, and the disk may be busy for longer than that. The look
+    /// afterwards is under the flock, so that no program of gob has exchanged the file for a moment only.
+    pub(super) fn write_in_place(&self, mut file: File, info: &Info) -> io::Result<Option<File>> {
+        file.write_all(&info.bytes())?;
+        let _ours_alone = self.directory();
+        Ok((own_file(self, &file, info)? == Own::Kept).then_some(file))
     }
 
     /// Puts a lock file in the place of one whose holder does not count; `None` where that one has changed meanwhile.

@@ -260,6 +260,19 @@ fn a_lock_that_changes_under_the_one_that_takes_it_stays() {
 }
 
 #[test]
+fn a_maker_that_was_slow_to_write_notices_who_took_the_file_for_broken() {
+    let dir = Dir::new("slow");
+    let slow = once(&dir.lock());
+    let make = || fs::OpenOptions::new().read(true).write(true).create_new(true).open(dir.lock()).unwrap();
+    let file = make();
+    let mut faster = FileLock::with_settings(dir.lock(), settings(30_000, 200, None));
+    faster.acquire().unwrap();
+    assert!(slow.place.write_in_place(file, &slow.own_info()).unwrap().is_none());
+    assert!(faster.release().unwrap());
+    assert!(slow.place.write_in_place(make(), &slow.own_info()).unwrap().is_some());
+}
+
+#[test]
 fn the_temporary_files_of_the_dead_are_cleared_up() {
     let dir = Dir::new("temporary");
     let left = Place::new(dir.lock(), own_host());

@@ -76,14 +76,18 @@ export class Place {
     return this.createInPlace(record);
   }
 
-  /** For file systems without links: others see the file before it is whole. */
+  /** For file systems without links: others see the file before it is whole, and take it for broken after a while. */
   private createInPlace(record: FileLockHolder): number | null {
+    let fd: number;
     try {
-      return make(this.path, record);
+      fd = make(this.path, record);
     } catch (error) {
       if (errno(error) === "EEXIST") return null;
       throw error;
     }
+    if (ownFile(this, fd, record) === "kept") return fd;
+    fs.closeSync(fd);
+    return null;
   }
 
   /** Puts a lock file in the place of one whose holder does not count; null where that one has changed meanwhile. */
