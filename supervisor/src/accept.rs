@@ -56,7 +56,9 @@ async fn accept(
             _ = &mut stopped => break,
             Some(next) = listeners.recv() => door.replace(next),
             accepted = door.listener.accept() => match accepted {
-                Ok((stream, _)) => door.take(stream),
+                Ok((stream, _)) => {
+                    door.take(stream);
+                }
                 Err(e) => door.hold_out(&e).await,
             },
         }
@@ -100,7 +102,7 @@ impl Door {
             desk,
             disks,
             memory,
-            reserve: File::open("/dev/null").ok(),
+            reserve: reserve(),
             open: Rc::default(),
             brief: Rc::default(),
             shares: Shares::now(),
@@ -136,7 +138,16 @@ impl Door {
         Accepting { stop, door: tokio::task::spawn_local(accept(self, listeners, stopped)) }
     }
 
-    fn take(&mut self, stream: UnixStream) {
+    /// Serves a client. One that has the last descriptor is turned away, and false returned: nobody could be otherwise,
+    /// where another thread took the reserve's for a moment.
+    fn take(&mut self, stream: UnixStream) -> bool {
+        self.reserve = self.reserve.take().or_else(reserve);
+        if self.reserve.is_none() {
+            refuse(&stream, TurnedAway::NoRoom);
+            drop(stream);
+            self.reserve = reserve();
+            return false;
+        }
         if std::mem::take(&mut self.is_out) {
             tracing::info!("connections are taken again");
         }
@@ -144,12 +155,14 @@ impl Door {
         let full = open >= self.shares.most_connections()
             || (open >= self.shares.connections() && self.shares.is_short());
         let is_brief = full && self.brief.get() < BRIEF;
-        let Some(Admitted { pid }) = admit(&stream, full && !is_brief) else { return };
-        self.last += 1;
-        let conn = ConnId(self.last);
-        if let Some(connection) = conn::connect(conn, pid, is_brief, stream, &self.desk) {
-            self.serve(conn, connection);
+        if let Some(Admitted { pid }) = admit(&stream, full && !is_brief) {
+            self.last += 1;
+            let conn = ConnId(self.last);
+            if let Some(connection) = conn::connect(conn, pid, is_brief, stream, &self.desk) {
+                self.serve(conn, connection);
+            }
         }
+        true
     }
 
     fn serve(&self, conn: ConnId, connection: Rc<Connection>) {
@@ -178,13 +191,11 @@ impl Door {
             else {
                 break;
             };
-            self.reserve = File::open("/dev/null").ok();
-            if self.reserve.is_some() {
-                return self.take(stream);
+            if self.take(stream) {
+                return;
             }
-            refuse(&stream, TurnedAway::NoRoom);
         }
-        self.reserve = File::open("/dev/null").ok();
+        self.reserve = self.reserve.take().or_else(reserve);
         tokio::time::sleep(BACKOFF).await;
     }
 
@@ -195,11 +206,18 @@ impl Door {
         while let Ok((stream, _)) = old.accept() {
             let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
             match stream {
-                Ok(stream) => self.take(stream),
+                Ok(stream) => {
+                    self.take(stream);
+                }
                 Err(error) => tracing::warn!(%error, "a connection is lost"),
             }
         }
     }
+}
+
+/// Opens a descriptor that is closed when one is needed.
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
 }
 
 /// One of the open connections.

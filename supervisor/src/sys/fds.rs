@@ -162,11 +162,12 @@ impl Spare {
 
     /// Calls `what`, and calls it again with the spare descriptors closed when there are no others.
     pub(crate) fn with_room<T>(&self, mut what: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        // Those that another thread took the last time come back as soon as there are any.
+        self.keep().unwrap_or_default();
         let mut done = what();
         if done.as_ref().err().and_then(io::Error::raw_os_error).is_some_and(is_lack) {
             self.0.borrow_mut().clear();
             done = what();
-            // When another thread was quicker, the next caller that needs them gets the error.
             self.keep().unwrap_or_default();
         }
         done

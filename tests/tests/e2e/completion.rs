@@ -54,7 +54,8 @@ fn shell(gob: &Gob, name: &str, args: &[&str], line: &str) -> Option<Terminal> {
     };
     let mut call = Ctl::new(path.as_ref(), gob.env());
     call.args(args.iter().copied());
-    call.command().current_dir(gob.dir());
+    // fish makes a pipe there, else in /tmp.
+    call.command().current_dir(gob.dir()).env("XDG_RUNTIME_DIR", gob.dir());
     let mut terminal = Terminal::session(call, 200);
     terminal.type_in(line);
     terminal.wait_for(|shown| shown.contains("ready"));

@@ -52,14 +52,55 @@ fn open_files(pid: i32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
+/// Returns the limit under which a process can open so many more files, whatever the numbers of those that it has open.
+fn limit_for(pid: i32, more: usize) -> u64 {
+    let open: Vec<u64> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().to_str().unwrap().parse().unwrap())
+        .collect();
+    (0..).filter(|number| !open.contains(number)).nth(more).unwrap()
+}
+
 /// Returns the processor time of a process, all threads, in clock ticks.
 fn ticks(pid: i32) -> u64 {
     [14, 15].iter().map(|field| process::stat_field(pid, *field).unwrap().parse::<u64>().unwrap()).sum()
 }
 
-/// Returns the supervisor's first frame to a new connection, within this time.
-fn turned_away(gob: &Gob, within: Duration) -> Option<Value> {
-    Conn::open(&gob.socket()).frame_within(within)
+/// Opens connections until one is turned away, and returns what it is told. One that finds a free descriptor is served, and
+/// hears nothing.
+fn turned_away(gob: &Gob, crowd: &mut Vec<Conn>) -> Value {
+    let mut told = None;
+    let is_told = wait::until(DEADLINE, || {
+        let mut client = Conn::open(&gob.socket());
+        told = client.frame_within(DEADLINE / 30);
+        crowd.push(client);
+        told.is_some()
+    });
+    assert!(is_told, "none of {} is turned away: {}", crowd.len(), gob.logs());
+    told.expect("what it was told")
+}
+
+#[test]
+fn the_last_descriptor_is_no_clients() {
+    let gob = Gob::new();
+    let mut old = gob.connect_as("cli");
+    old.ok("start", json!({"graph": "g"}));
+    let pid = gob.gobd_pid();
+    assert!(wait::until(DEADLINE, || watches(pid)), "no watch");
+    // A client comes where nothing can be opened: the descriptor that is kept for this is closed, and not to be had again.
+    let with_reserve = open_files(pid);
+    let was = limit(pid, libc::RLIMIT_NOFILE, 3);
+    let first = Conn::open(&gob.socket());
+    assert!(wait::until(DEADLINE, || open_files(pid) < with_reserve), "{}", open_files(pid));
+    limit(pid, libc::RLIMIT_NOFILE, limit_for(pid, 6));
+    let mut crowd = vec![first];
+    crowd.extend((0..20).map(|_| Conn::open(&gob.socket())));
+    let busy = turned_away(&gob, &mut crowd);
+    assert_eq!(busy["error"]["details"], json!({"limit": "connections"}), "{busy}");
+    old.ok("ping", json!({}));
+    drop(crowd);
+    limit(pid, libc::RLIMIT_NOFILE, was);
+    Conn::open(&gob.socket()).hello("cli").ok("ping", json!({}));
 }
 
 #[test]
@@ -75,10 +116,10 @@ fn without_descriptors_it_neither_spins_nor_forgets_open_connections() {
     let before = open_files(pid);
     // Five more, and none above that number is open.
     let was = limit(pid, libc::RLIMIT_NOFILE, before as u64 + 5);
-    let crowd: Vec<Conn> = (0..100).map(|_| Conn::open(&gob.socket())).collect();
+    let mut crowd: Vec<Conn> = (0..100).map(|_| Conn::open(&gob.socket())).collect();
     assert!(wait::until(DEADLINE, || open_files(pid) >= before + 4), "{} of {before}", open_files(pid));
     let (begun, used) = (Instant::now(), ticks(pid));
-    let busy = turned_away(&gob, DEADLINE).expect("an answer, in its turn");
+    let busy = turned_away(&gob, &mut crowd);
     assert_eq!(busy["error"]["code"], "busy", "{busy}");
     assert_eq!(busy["error"]["details"], json!({"limit": "connections"}));
     while begun.elapsed() < Duration::from_secs(2) {

@@ -52,9 +52,12 @@ impl Watcher {
 struct Bus(Child, String);
 
 impl Bus {
-    fn open() -> Self {
+    fn open(gob: &Gob) -> Self {
         let mut child = Command::new("dbus-daemon")
-            .args(["--session", "--nofork", "--print-address", "--address=unix:tmpdir=/tmp"])
+            .args(["--session", "--nofork", "--print-address"])
+            .arg(format!("--address=unix:path={}", gob.dir().join("bus").display()))
+            // Services that it starts keep their files below it.
+            .env("HOME", gob.dir().join("home"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -80,7 +83,8 @@ fn a_failure_and_a_hand_over_are_told_of_workers_that_were_chosen() {
     if !screen::is_installed("dbus-daemon") {
         return require::skip(require::Need::Display, "notifications are not tried without dbus-daemon");
     }
-    let bus = Bus::open();
+    let gob = Gob::new();
+    let bus = Bus::open(&gob);
     let (tell, told) = channel();
     let _desktop = zbus::blocking::connection::Builder::address(bus.1.as_str())
         .unwrap()
@@ -90,7 +94,6 @@ fn a_failure_and_a_hand_over_are_told_of_workers_that_were_chosen() {
         .unwrap()
         .build()
         .unwrap();
-    let gob = Gob::new();
     std::fs::write(gob.dir().join("desktop.toml"), "notify = [\"notes\", \"bad\"]\n").unwrap();
     gob.ctl(["start", "notes", "other", "--owner", "desktop"]).ok();
     let screen = Screen::open(&gob);
@@ -113,7 +116,8 @@ fn the_tray_tells_how_the_workers_are_and_closes_the_window() {
     if !screen::is_installed("dbus-daemon") {
         return require::skip(require::Need::Display, "the tray is not tried without dbus-daemon");
     }
-    let bus = Bus::open();
+    let gob = Gob::new();
+    let bus = Bus::open(&gob);
     let (tell, told) = channel();
     let desktop = zbus::blocking::connection::Builder::address(bus.1.as_str())
         .unwrap()
@@ -123,7 +127,6 @@ fn the_tray_tells_how_the_workers_are_and_closes_the_window() {
         .unwrap()
         .build()
         .unwrap();
-    let gob = Gob::new();
     gob.ctl(["start", "notes", "--owner", "desktop"]).ok();
     let screen = Screen::open(&gob);
     let mut window = screen.window_with(&gob, &[("DBUS_SESSION_BUS_ADDRESS", bus.1.as_str())]);

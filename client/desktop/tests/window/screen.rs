@@ -32,6 +32,8 @@ impl Screen {
         let mut server = Command::new("Xvfb")
             .args(["-displayfd", "1", "-screen", "0", size, "-nolisten", "tcp", "-fbdir"])
             .arg(&dir)
+            // Mesa keeps its shaders there, else in the user's home, whatever HOME says.
+            .env("XDG_CACHE_HOME", &dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(gob.state_dir().join("xvfb.log")).unwrap())
@@ -113,6 +115,7 @@ pub(crate) fn desktop(gob: &Gob, display: Option<&str>) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs(gob.env());
     command.env("LIBGL_ALWAYS_SOFTWARE", "1").stdin(Stdio::null());
+    command.env("XDG_CACHE_HOME", gob.dir().join("cache"));
     // No bus of the person who runs the tests.
     command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", gob.dir().join("no-bus").display()));
     if let Some(display) = display {
