@@ -303,6 +303,12 @@ mod tests {
         assert!((1..64).contains(&waiting.len()), "the queue has an end");
         let _other = bound(&datagram, SockType::Datagram, false);
         drop(bound(&dead, SockType::Stream, true));
+        // A child that another test of this process starts has the socket, too, until its program runs.
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while std::os::unix::net::UnixStream::connect(&dead).is_ok() {
+            assert!(std::time::Instant::now() < deadline, "a socket that is closed");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
         let (done, is_done) = mpsc::channel();
         let paths = [full.clone(), datagram.clone(), dead.clone()];
         std::thread::spawn(move || {
