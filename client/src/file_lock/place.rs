@@ -85,6 +85,9 @@ impl Place {
     ///
     /// A file without a record counts as broken after a second, and the disk may be busy for longer than that. The look
     /// afterwards is under the flock, so that no program of gob has exchanged the file for a moment only.
+    ///
+    /// # Errors
+    /// It can't be written, or not be read afterwards.
     pub(super) fn write_in_place(&self, mut file: File, info: &Info) -> io::Result<Option<File>> {
         file.write_all(&info.bytes())?;
         let _ours_alone = self.directory();
