@@ -3,8 +3,8 @@
 
     file_lock.py LOCK STAMP ROUNDS SEED [SLOW]
 
-An implementation that shares no code with gob: tests run both at once on one file. In each round the holder makes STAMP
-exclusively, with its pid, and removes it before it gives the lock back: a STAMP that is there already, of a process that lives,
+An implementation that shares no code with gob: tests run both at once on one file. In each round the holder makes STAMP, a
+symbolic link to its pid, and removes it before it gives the lock back: a STAMP that is there already, of a process that lives,
 means that two held the lock. Exit 1 then. A process that is killed leaves its stamp and its lock behind. Each SLOWth record is
 written later than a file without one may stay, as on a disk that is busy.
 """
@@ -115,39 +115,19 @@ class FileLock:
 
 
 def stamp(path):
-    """Marks the lock as held by this process; returns a pid that holds it, too."""
+    """Marks the lock as held by this process; returns a pid that holds it, too.
+
+    The mark is a symbolic link to the pid: it is made with its text in one step, so that a maker that is killed leaves none without.
+    """
     while True:
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-            os.write(fd, str(os.getpid()).encode())
-            os.close(fd)
+            os.symlink(str(os.getpid()), path)
             return None
         except FileExistsError:
-            try:
-                with open(path) as file:
-                    text = file.read()
-            except FileNotFoundError:
-                continue
-            if not text:
-                # Its maker was killed before it wrote, or is about to.
-                text = str(maker_of(path))
-            if text.isdigit() and int(text) and alive(int(text)):
-                return int(text)
+            other = int(os.readlink(path))
+            if alive(other):
+                return other
             os.unlink(path)
-
-
-def maker_of(path):
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            with open(path) as file:
-                text = file.read()
-        except FileNotFoundError:
-            return 0
-        if text.isdigit():
-            return text
-        time.sleep(0.001)
-    return 0
 
 
 def main():
