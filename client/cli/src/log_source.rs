@@ -23,6 +23,8 @@ pub(crate) struct Source {
     ready: VecDeque<Line>,
     /// Each run is read to where it ended when it was opened: one that never stops writing would never be read whole.
     ends_here: bool,
+    /// The run behind which nothing is followed.
+    last: Option<u64>,
 }
 
 /// A piece of output, with the number of its run.
@@ -60,7 +62,7 @@ impl Source {
     ) -> io::Result<Self> {
         let (run, later, ready) = (None, runs.iter().copied().collect(), VecDeque::new());
         let (streams, sieve) = (streams.to_vec(), sieve.clone());
-        let mut source = Self { name, dir, streams, run, later, sieve, ready, ends_here };
+        let mut source = Self { name, dir, streams, run, later, sieve, ready, ends_here, last: None };
         source.begin_later()?;
         Ok(source)
     }
@@ -82,6 +84,11 @@ impl Source {
     /// Returns the number of the present run.
     pub(crate) fn run(&self) -> u64 {
         self.run.as_ref().map_or(0, Run::number)
+    }
+
+    /// Follows up to this run, and no later one.
+    pub(crate) const fn end_with(&mut self, last: u64) {
+        self.last = Some(last);
     }
 
     /// Returns the time of the latest write that was read.
@@ -203,11 +210,16 @@ impl Source {
     }
 
     /// Returns the continuation of this run, if there is one: a later run, the first one after the worker was
-    /// removed, or its own files that were made again.
+    /// removed, or its own files that were made again. The last run has none.
     pub(crate) fn follow_up(&self) -> Result<Option<FollowUp>, Failure> {
         let unreadable = |error| unreadable(&self.dir, &error);
-        let runs = logs::runs(&self.dir).map_err(unreadable)?;
         let now = self.run();
+        let last = self.last.unwrap_or(u64::MAX);
+        if now >= last {
+            return Ok(None);
+        }
+        let mut runs = logs::runs(&self.dir).map_err(unreadable)?;
+        runs.retain(|run| *run <= last);
         let (Some(run), true) = (&self.run, self.is_removed()?) else {
             return Ok(runs.into_iter().find(|run| *run > now).map(FollowUp::Run));
         };

@@ -111,6 +111,23 @@ impl LogView {
         sources: &mut [Source],
         goes_on: &mut dyn FnMut(&mut Self, &Source, &FollowUp) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        self.follow_up(sources, goes_on)?;
+        self.merge(sources)?;
+        for source in sources.iter_mut() {
+            let name = source.name.clone();
+            for line in source.unfinished() {
+                self.show(&name, &line)?;
+            }
+        }
+        self.flush()
+    }
+
+    /// Prints all runs that a later one follows, and begins with that one.
+    pub(crate) fn follow_up(
+        &mut self,
+        sources: &mut [Source],
+        goes_on: &mut dyn FnMut(&mut Self, &Source, &FollowUp) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         for source in sources.iter_mut() {
             // Read before the rest: output of a run before the next one began must not be missed.
             while let Some(follow_up) = source.follow_up()? {
@@ -121,14 +138,7 @@ impl LogView {
                 source.go_on(follow_up)?;
             }
         }
-        self.merge(sources)?;
-        for source in sources.iter_mut() {
-            let name = source.name.clone();
-            for line in source.unfinished() {
-                self.show(&name, &line)?;
-            }
-        }
-        self.flush()
+        Ok(())
     }
 
     /// Prints all ready lines, the earliest first. Lines without a time are printed at once.

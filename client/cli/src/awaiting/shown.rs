@@ -66,20 +66,28 @@ impl Shown {
     /// Shows the rest of the output of workers that have ended, and nothing of a run that another client begins. Tells whose is not
     /// in the files, as on a full disk.
     pub(super) fn finish(&mut self, context: &Context, workers: &[View]) -> Result<(), Failure> {
-        let deadline = Instant::now() + PATIENCE;
-        if workers.iter().any(|worker| self.source_of(worker).is_some_and(|source| source.run() < worker.run))
-        {
-            self.follow()?;
+        self.read_to_end(workers, Instant::now() + PATIENCE)?;
+        self.view.beginning(&mut self.sources, None)?;
+        self.view.end_line();
+        for worker in workers.iter().filter(|worker| !self.is_written(worker)) {
+            let missing = output_missing(&worker.name);
+            context.note(&format!("{missing}: gobctl status, or gobctl daemon logs, says why"));
+        }
+        Ok(())
+    }
+
+    /// Reads until all that the workers have written was read, or until the deadline. The files of the last runs may be as late
+    /// as what is in them.
+    fn read_to_end(&mut self, workers: &[View], deadline: Instant) -> Result<(), Failure> {
+        for worker in workers {
+            if let Some(source) = self.sources.iter_mut().find(|source| source.name == worker.name) {
+                source.end_with(worker.run);
+            }
         }
         loop {
+            self.view.follow_up(&mut self.sources, &mut |_, _, _| Ok(()))?;
             self.view.merge(&mut self.sources)?;
             if workers.iter().all(|worker| self.is_written(worker)) || Instant::now() >= deadline {
-                self.view.beginning(&mut self.sources, None)?;
-                self.view.end_line();
-                for worker in workers.iter().filter(|worker| !self.is_written(worker)) {
-                    let missing = output_missing(&worker.name);
-                    context.note(&format!("{missing}: gobctl status, or gobctl daemon logs, says why"));
-                }
                 return Ok(());
             }
             match &self.watch {
@@ -107,4 +115,55 @@ fn watch(dirs: &[PathBuf]) -> Result<Watch, Failure> {
 /// Prints the whole output of the latest run of a worker that has ended.
 pub(crate) fn print_output(context: &Context, worker: &View) -> Result<(), Failure> {
     Shown::new(context, std::iter::once(worker))?.finish(context, std::slice::from_ref(worker))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gob_client::protocol::Timestamp;
+    use gob_client::protocol::logindex::Record;
+    use serde_json::json;
+    use std::fs::OpenOptions;
+    use std::io::Write as _;
+    use std::path::Path;
+
+    /// Writes as the supervisor does: a byte, then its record, at this time.
+    fn write(dir: &Path, run: u64, time: i64) {
+        let append = |name: String, bytes: &[u8]| {
+            let file = OpenOptions::new().append(true).create(true).open(dir.join(name));
+            file.unwrap().write_all(bytes).unwrap();
+        };
+        append(format!("{run}.stdout.log"), b"x");
+        let record = Record { time: Timestamp(time), stream: Stream::Stdout, offset: 0, len: Some(1) };
+        append(format!("{run}.idx"), &record.to_bytes());
+    }
+
+    #[test]
+    fn the_files_of_the_last_run_may_be_late_and_those_of_a_later_one_are_left_alone() {
+        let dir = std::env::temp_dir().join(format!("gob-shown-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        write(&dir, 2, 1_000);
+        let name = Name::graph("notes").unwrap();
+        // Without a stream nothing is printed, and all is read.
+        let source = Source::open(name.clone(), dir.clone(), Some(2), &[]).unwrap();
+        let view = LogView::new(&Context::of_tests(), false, std::iter::once(&name));
+        let mut shown = Shown { view, sources: vec![source], dirs: vec![dir.clone()], watch: None };
+        let changes = json!({"state": "failed", "run": 3, "last_output_at": Timestamp(2_000)});
+        let ended = gob_client::screen::sample("notes", &changes).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::park_timeout(Duration::from_millis(50));
+                write(&dir, 3, 2_000);
+                write(&dir, 4, 3_000);
+            });
+            shown
+                .read_to_end(std::slice::from_ref(&ended), Instant::now() + Duration::from_secs(10))
+                .unwrap();
+        });
+        let source = shown.sources.first().unwrap();
+        assert_eq!((source.run(), source.written_until()), (3, Some(Timestamp(2_000))));
+        shown.view.follow_up(&mut shown.sources, &mut |_, _, _| Ok(())).unwrap();
+        assert_eq!(shown.sources.first().unwrap().run(), 3);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }
