@@ -3,7 +3,7 @@
 use crate::autostart::LockHolder;
 use gob_host::dirs::Dirs;
 use gob_host::locks;
-use gob_host::process::{Stat, StatLine};
+use gob_host::process::{Stat, StatLine, is_gone};
 use std::fmt;
 use std::path::Path;
 
@@ -82,9 +82,12 @@ impl From<Process> for Stopped {
     }
 }
 
-/// Returns whether a process exists and has not ended.
+/// Returns whether a process exists and has not ended. One that can't be looked at, such as for lack of a descriptor, is there.
 pub(crate) fn is_alive(pid: i32) -> bool {
-    alive(pid).is_some()
+    match StatLine::read(pid) {
+        Ok(line) => Stat::parse(&line.text()).as_ref().is_some_and(Stat::is_alive),
+        Err(error) => !is_gone(&error),
+    }
 }
 
 fn alive(pid: i32) -> Option<Process> {

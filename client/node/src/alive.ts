@@ -16,9 +16,10 @@ export function isAlive(pid: number): boolean {
   let line: string;
   try {
     line = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    // Gone since the signal; or a system without /proc, where the signal is all there is.
-    return !existsSync("/proc/self/stat");
+  } catch (error) {
+    // Gone since the signal; or a system without /proc, where the signal is all there is. Whatever else it is tells nothing.
+    const isGone = ["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "");
+    return !isGone || !existsSync("/proc/self/stat");
   }
   // The name is in parentheses and may contain any byte, parentheses too.
   const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");

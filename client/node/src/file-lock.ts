@@ -7,6 +7,7 @@
  * the stale time has lost the lock and learns of it only when it goes on. The supervisor's locks ({@link Lock}) have no such faults.
  */
 
+import * as fs from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { isAlive } from "./alive.js";
@@ -15,8 +16,8 @@ import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
 import { GobError } from "./error.js";
 import { underFlock } from "./file-lock/directory.js";
-import { Place } from "./file-lock/place.js";
-import type { Sight } from "./file-lock/place.js";
+import { giveBack, ownFile, Place } from "./file-lock/place.js";
+import type { Made, Sight } from "./file-lock/place.js";
 import { judge, named, same } from "./file-lock/record.js";
 import type { FileLockHolder, Standing } from "./file-lock/record.js";
 import { Renewal } from "./file-lock/renewal.js";
@@ -206,13 +207,36 @@ export class FileLock extends Emitter<FileLockEvents> {
     const own = { pid: process.pid, timestamp: Date.now(), host: this.host, process: this.process };
     if (sight === null) {
       watched.keep(null);
-      return this.begin(this.place.create(own), own);
+      const made = this.place.create(own);
+      return made === null ? null : this.begin(await this.afterAll(made, own), own);
     }
     const standing = this.judge(sight, watched.unchangedMs(sight));
     watched.keep(sight);
     if (standing.state === "held" || standing.state === "unreadable") return standing;
-    const replace = (): number | null => this.place.replace(sight, own);
+    // Nobody looks at it under the flock, so that it needs no second look. The time is that of the making: the flock may come late.
+    const replace = (): number | null => this.place.replace(sight, Object.assign(own, { timestamp: Date.now() }))?.fd ?? null;
     return this.begin(await underFlock(this.place.dir, () => null, replace), own);
+  }
+
+  /**
+   * Returns the descriptor of a file that is this program's after all; null where another one has the lock by now.
+   *
+   * A file without a record counts as broken after a second, and the disk may have been busy for longer than that. The look is under
+   * the flock, so that no program of gob has put the file aside for a moment only.
+   */
+  private async afterAll({ fd, wasSeenUnwritten }: Made, own: FileLockHolder): Promise<number | null> {
+    if (!wasSeenUnwritten) return fd;
+    const isOurs = (): boolean => ownFile(this.place, fd, own) === "kept";
+    // Without the flock it can't be told, and the file is given back.
+    const otherwise = (): boolean => giveBack(this.place, fd, own) && false;
+    try {
+      if (await underFlock(this.place.dir, otherwise, isOurs)) return fd;
+    } catch (error) {
+      fs.closeSync(fd);
+      throw error;
+    }
+    fs.closeSync(fd);
+    return null;
   }
 
   private begin(fd: number | null, own: FileLockHolder): Renewal | null {

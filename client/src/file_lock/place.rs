@@ -17,6 +17,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Begin of the names of temporary files; the host, the pid and a number follow.
 const TEMPORARY: &str = ".gob-lock";
@@ -24,8 +25,10 @@ const TEMPORARY: &str = ".gob-lock";
 /// Most entries of a directory among which the temporary files of dead processes are looked for.
 const MOST_ENTRIES: usize = 10_000;
 
-/// Tries for the flock of the directory, which is held for some system calls, or for long by a process that was stopped.
+/// Tries for the flock of the directory without a pause: it is held for some system calls.
 const TRIES: u32 = 100;
+/// Time for it where nothing can be told without it. Only a process that was stopped holds it for longer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A lock file that was seen. It is open, so that no other file has its inode.
 #[derive(Debug)]
@@ -90,7 +93,10 @@ impl Place {
     /// It can't be written, or not be read afterwards.
     pub(super) fn write_in_place(&self, mut file: File, info: &Info) -> io::Result<Option<File>> {
         file.write_all(&info.bytes())?;
-        let _ours_alone = self.directory();
+        let Some(_ours_alone) = self.directory(PATIENCE) else {
+            give_back(self, &file, info)?;
+            return Ok(None);
+        };
         Ok((own_file(self, &file, info)? == Own::Kept).then_some(file))
     }
 
@@ -99,7 +105,7 @@ impl Place {
     /// # Errors
     /// It can't be put there.
     pub(super) fn replace(&self, judged: &Sight, info: &Info) -> io::Result<Option<File>> {
-        let Some(_ours_alone) = self.directory() else { return Ok(None) };
+        let Some(_ours_alone) = self.directory(Duration::ZERO) else { return Ok(None) };
         if !self.is_still(judged)? {
             return Ok(None);
         }
@@ -125,7 +131,7 @@ impl Place {
     /// # Errors
     /// It can't be removed.
     pub(super) fn remove(&self, judged: &Sight) -> io::Result<bool> {
-        let _ours_alone = self.directory();
+        let _ours_alone = self.directory(PATIENCE);
         if !self.is_still(judged)? {
             return Ok(false);
         }
@@ -155,13 +161,18 @@ impl Place {
         Ok(self.look()?.is_some_and(|now| now.seen == judged.seen))
     }
 
-    /// Returns the directory under an flock, released when it is dropped. `None` where it can't be had.
-    fn directory(&self) -> Option<File> {
+    /// Returns the directory under an flock, released when it is dropped. `None` where it can't be had within this time.
+    fn directory(&self, patience: Duration) -> Option<File> {
         let directory = File::open(&self.dir).ok()?;
-        for _ in 0..TRIES {
+        let deadline = Instant::now() + patience;
+        for tried in 1.. {
             match directory.try_lock() {
                 Ok(()) => return Some(directory),
-                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+                Err(TryLockError::WouldBlock) if tried < TRIES => std::thread::yield_now(),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::park_timeout(Duration::from_millis(1));
+                }
+                Err(TryLockError::WouldBlock) => return None,
                 // A file system without flock has one program of gob at most.
                 Err(TryLockError::Error(_)) => return Some(directory),
             }
@@ -205,19 +216,21 @@ pub(super) enum Own {
     Displaced,
 }
 
-/// Writes a holder's record anew, into the file that it made and has open, while that is the lock file.
+/// Writes a holder's record anew, into the file that it made and has open, while that is the lock file. `record` is what is in it,
+/// also after an error.
 ///
 /// # Errors
 /// It can't be read or written.
-pub(super) fn renew(place: &Place, own: &File, last: &Info, next: &Info) -> io::Result<Own> {
+pub(super) fn renew(place: &Place, own: &File, record: &mut Info, next: Info) -> io::Result<Own> {
     // Without the directory it is still better to write: silence would lose the lock.
-    let _ours_alone = place.directory();
-    match own_file(place, own, last)? {
+    let _ours_alone = place.directory(Duration::ZERO);
+    match own_file(place, own, record)? {
         Own::Kept => {}
         other @ (Own::Gone | Own::Displaced) => return Ok(other),
     }
     own.write_all_at(&next.bytes(), 0)?;
-    own_file(place, own, next)
+    *record = next;
+    own_file(place, own, record)
 }
 
 /// Removes a holder's lock file; false if it is not its own any more.

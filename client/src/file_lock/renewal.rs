@@ -122,11 +122,9 @@ impl Shared {
                 return;
             }
             let next = Info { timestamp: now_ms(), ..held.info.clone() };
-            match renew(&held.place, &held.file, &held.info, &next) {
-                Ok(Own::Kept) => {
-                    held.info = next;
-                    (looks, renewed) = (0, Instant::now());
-                }
+            let Held { place, file, info, .. } = &mut *held;
+            match renew(place, file, info, next) {
+                Ok(Own::Kept) => (looks, renewed) = (0, Instant::now()),
                 Ok(Own::Gone) if looks < LOOKS => looks += 1,
                 Ok(Own::Gone | Own::Displaced) => held.state = State::Lost,
                 // A disk that fails now may work at the next time. Others go by the clock on the wall, which may have been set.

@@ -33,8 +33,9 @@ export async function underFlock<T>(dir: string, otherwise: () => T, critical: (
 function lock(fd: number): Promise<Locked> {
   return new Promise((resolve) => {
     const child = spawn("flock", ["-x", "-n", "3"], { stdio: ["ignore", "ignore", "ignore", fd] });
-    child.once("error", () => resolve("no-flock"));
-    // 1 says that another program has it; anything else, that this file system or flock can't lock it.
-    child.once("exit", (code) => resolve(code === 0 ? "locked" : code === 1 ? "taken" : "no-flock"));
+    // A system that has no process or descriptor left now may have one at the next try.
+    child.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ENOENT" ? "no-flock" : "taken"));
+    // 1 says that another program has it, and no code that it was killed; anything else, that this file system or flock can't lock it.
+    child.once("exit", (code) => resolve(code === 0 ? "locked" : code === 1 || code === null ? "taken" : "no-flock"));
   });
 }

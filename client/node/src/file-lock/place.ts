@@ -34,6 +34,13 @@ export interface Sight extends Seen {
   close(): void;
 }
 
+/** A lock file that was just made. */
+export interface Made {
+  fd: number;
+  /** Others may have seen it before its record was in it, and may have taken it for broken. */
+  wasSeenUnwritten: boolean;
+}
+
 /** The state of a lock file that a holder has made: it is the holder's; it is none or another's; no file lies there. */
 export type Own = "kept" | "gone" | "displaced";
 
@@ -58,14 +65,14 @@ export class Place {
     return lookAt(this.path);
   }
 
-  /** Makes the lock file, and returns its descriptor; null where there is one already. */
-  create(record: FileLockHolder): number | null {
+  /** Makes the lock file, and returns it; null where there is one already. */
+  create(record: FileLockHolder): Made | null {
     const temporary = this.temporary();
     let fd: number | null = null;
     try {
       fd = make(temporary, record);
       fs.linkSync(temporary, this.path);
-      return fd;
+      return { fd, wasSeenUnwritten: false };
     } catch (error) {
       if (fd !== null) fs.closeSync(fd);
       if (errno(error) === "EEXIST") return null;
@@ -77,25 +84,21 @@ export class Place {
   }
 
   /** For file systems without links: others see the file before it is whole, and take it for broken after a while. */
-  private createInPlace(record: FileLockHolder): number | null {
-    let fd: number;
+  private createInPlace(record: FileLockHolder): Made | null {
     try {
-      fd = make(this.path, record);
+      return { fd: make(this.path, record), wasSeenUnwritten: true };
     } catch (error) {
       if (errno(error) === "EEXIST") return null;
       throw error;
     }
-    if (ownFile(this, fd, record) === "kept") return fd;
-    fs.closeSync(fd);
-    return null;
   }
 
   /** Puts a lock file in the place of one whose holder does not count; null where that one has changed meanwhile. */
-  replace(judged: Seen, record: FileLockHolder): number | null {
+  replace(judged: Seen, record: FileLockHolder): Made | null {
     if (!this.remove(judged)) return null;
-    const fd = this.create(record);
-    if (fd !== null) this.clearUp();
-    return fd;
+    const made = this.create(record);
+    if (made !== null) this.clearUp();
+    return made;
   }
 
   /** Removes a lock file whose holder does not count, or this one's; false where it has changed meanwhile. */
@@ -144,14 +147,11 @@ export class Place {
   }
 }
 
-/** Writes a holder's record anew, into the file that it made and has open, while that is the lock file. */
-export function renew(place: Place, fd: number, last: FileLockHolder, next: FileLockHolder): Own {
-  const before = ownFile(place, fd, last);
-  if (before !== "kept") return before;
-  const bytes = encode(next);
+/** Writes a holder's record anew, into the file that it made and has open. */
+export function rewrite(fd: number, record: FileLockHolder): void {
+  const bytes = encode(record);
   let written = 0;
   while (written < bytes.length) written += fs.writeSync(fd, bytes, written, bytes.length - written, written);
-  return ownFile(place, fd, next);
 }
 
 /** Removes a holder's lock file; false if it is not its own any more. */

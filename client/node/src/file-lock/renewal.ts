@@ -2,7 +2,7 @@
 
 import * as fs from "node:fs";
 import { underFlock } from "./directory.js";
-import { giveBack, ownFile, renew } from "./place.js";
+import { giveBack, ownFile, rewrite } from "./place.js";
 import type { Own, Place } from "./place.js";
 import type { FileLockHolder } from "./record.js";
 
@@ -58,7 +58,9 @@ export class Renewal {
     if (!this.close()) return false;
     try {
       const remove = (): boolean => giveBack(this.place, this.fd, this.record);
-      return this.isDoubtful() ? await underFlock(this.place.dir, remove, remove) : remove();
+      // Another program may put its file there at any moment: without the flock a stale one is left to it.
+      const otherwise = (): boolean => this.silentMs() < this.staleAfterMs && remove();
+      return this.isDoubtful() ? await underFlock(this.place.dir, otherwise, remove) : remove();
     } finally {
       fs.closeSync(this.fd);
     }
@@ -127,10 +129,13 @@ export class Renewal {
   private renewOnce(): Own | null | Promise<Own | null> {
     const once = (): Own | null => {
       if (this.state !== "holds") return null;
+      const before = ownFile(this.place, this.fd, this.record);
+      if (before !== "kept") return before;
       const next = { ...this.record, timestamp: Date.now() };
-      const own = renew(this.place, this.fd, this.record, next);
-      if (own === "kept") this.record = next;
-      return own;
+      rewrite(this.fd, next);
+      // It is in the file, whether or not that can be looked at now.
+      this.record = next;
+      return ownFile(this.place, this.fd, next);
     };
     // Without the flock it is still better to write: silence would lose the lock.
     return this.isDoubtful() ? underFlock(this.place.dir, once, once) : once();
