@@ -157,8 +157,8 @@ fn a_deadline_that_passes_names_the_request() {
         "hello" => vec![hello(env!("CARGO_PKG_VERSION"))],
         _ => vec![json!({"event": "worker_ready", "seq": 1}).to_string()],
     });
-    let want = "error: no answer to `status` within 100 ms\n  the supervisor goes on with it\nhint: see gobctl daemon logs\n";
-    world.run(&["status", "--timeout", "100ms"]).is(124, "", want);
+    let want = "error: no answer to `status` within 2.0 s\n  the supervisor goes on with it\nhint: see gobctl daemon logs\n";
+    world.run(&["status", "--timeout", "2s"]).is(124, "", want);
 }
 
 #[test]

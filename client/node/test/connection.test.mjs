@@ -155,8 +155,8 @@ test("a time limit names the request and itself; a late answer is dropped", asyn
     if (request.type === "list") late = () => peer.line({ id: request.id, success: true, data: { workers: [] } });
     else pong(request, peer);
   });
-  const made = await client(t, server, { timeoutMs: 200 });
-  const { code, message, request, details } = await failure(made.list({}));
+  const made = await client(t, server);
+  const { code, message, request, details } = await failure(made.list({}, { timeoutMs: 200 }));
   assert.deepEqual([code, request, details], ["client-timeout", "list", { timeout_ms: 200, sent: true }]);
   assert.equal(message, "no answer to `list` within 200 ms");
   late();
@@ -170,7 +170,7 @@ test("a start has no limit of its own: pings tell whether the supervisor lives",
   const server = await fake(t, (request, peer) => {
     if (request.type === "ping" && isAlive) pong(request, peer);
   });
-  const made = await client(t, server, { timeoutMs: 250 });
+  const made = await client(t, server, { timeoutMs: 2_000 });
   const begun = performance.now();
   const started = made.start({ graph: "notes" });
   await until("some pings", () => server.requests.filter((request) => request.type === "ping").length >= 4);
@@ -178,7 +178,7 @@ test("a start has no limit of its own: pings tell whether the supervisor lives",
   const error = await failure(started);
   assert.deepEqual([error.code, error.request], ["supervisor-unreachable", "start"]);
   assert.match(error.message, /no answer to `start`, and none to a ping for/);
-  assert.ok(performance.now() - begun > 750);
+  assert.ok(performance.now() - begun > 6_000);
   assert.equal((await failure(made.start({ graph: "notes" }, { timeoutMs: 50 }))).code, "client-timeout");
 });
 
@@ -200,7 +200,7 @@ test("many requests with one signal cost no more than without, and warn of nothi
   const warn = (warning) => warned.push(warning.message);
   process.on("warning", warn);
   t.after(() => process.off("warning", warn));
-  const gob = await client(t, await fake(t, ({ id }, peer) => peer.line({ id, success: true, data: {} })));
+  const gob = await client(t, await fake(t, ({ id }, peer) => peer.line({ id, success: true, data: {} })), { timeoutMs: 300_000 });
   const { signal } = new AbortController();
   const took = async (options) => {
     const begun = performance.now();
@@ -274,7 +274,7 @@ test("256 requests are unanswered at most; the others wait in their order", asyn
 test("requests beyond the bound are refused at once, and the memory stays", async (t) => {
   const server = await fake(t, () => {});
   for (const peer of server.peers) peer.socket.pause();
-  const made = await client(t, server);
+  const made = await client(t, server, { timeoutMs: 300_000 });
   const large = "x".repeat(512 * 1024);
   const results = Array.from({ length: 400 }, () => made.get({ name: large }).catch((error) => error));
   const refused = [];

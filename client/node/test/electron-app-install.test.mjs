@@ -25,11 +25,11 @@ function checkout(gob) {
   return app;
 }
 
-test("`npm install` is enough for the app to start and to bring a graph up", { timeout: 180_000 }, async (t) => {
+test("`npm install` is enough for the app to start and to bring a graph up", { timeout: 600_000 }, async (t) => {
   const gob = new Gob(t);
   const folder = checkout(gob);
   const env = { ...gob.env, npm_config_offline: "true", npm_config_cache: join(gob.dir, "cache") };
-  await promisify(execFile)("npm", ["install"], { cwd: folder, env, timeout: 120_000 });
+  await promisify(execFile)("npm", ["install"], { cwd: folder, env, timeout: 400_000 });
   const app = new App(gob, folder);
   const { owner, error } = await app.state(0, ({ state, error }) => state === "ready" || error !== null);
   assert.deepEqual([owner, error], ["electron", null]);

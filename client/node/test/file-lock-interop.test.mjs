@@ -66,11 +66,11 @@ test("a lock of this package that gobctl breaks is lost", { timeout: 60_000 }, a
   assert.equal(await lock.release(), false);
 });
 
-test("holders in three languages, a third of them killed, are never two at once", { timeout: 150_000 }, async (t) => {
+test("holders in three languages, a third of them killed, are never two at once", { timeout: 300_000 }, async (t) => {
   const { dir, path, mark } = directory(t);
   const node = [process.execPath, join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "fixtures/file-lock-rounds.mjs"), path, mark];
   const python = ["python3", join(repository, "tests/interop/file_lock.py"), path, mark];
-  const gobctl = [program("gobctl"), "lock", "run", "--file", path, "--retry-delay", "2ms", "--timeout", "60s", "--", "sh", "-c", HELD, "sh", mark];
+  const gobctl = [program("gobctl"), "lock", "run", "--file", path, "--retry-delay", "2ms", "--timeout", "140s", "--", "sh", "-c", HELD, "sh", mark];
   let rounds = 0;
   let kills = 0;
 

@@ -81,14 +81,16 @@ case_("a wait ends at once when the lock is given back, or is aborted", async ({
 });
 
 case_("holders that are dead or silent do not count, others do", async ({ path, dir }) => {
-  for (const [text, isFree] of [
-    [record(process.pid, 29_000), false],
-    [record(process.pid, 31_000), true],
-    [record(deadPid(), 0), true],
-    [record(deadPid(), 0, "elsewhere"), false],
-    [record(deadPid(), 31_000, "elsewhere"), true],
-    [record(1, -3_600_000), false],
+  const dead = deadPid();
+  for (const [isFree, ...holder] of [
+    [false, process.pid, 10_000],
+    [true, process.pid, 31_000],
+    [true, dead, 0],
+    [false, dead, 0, "elsewhere"],
+    [true, dead, 31_000, "elsewhere"],
+    [false, 1, -3_600_000],
   ]) {
+    const text = record(...holder);
     fs.writeFileSync(path, text);
     const lock = new FileLock(path, { timeoutMs: 0 });
     assert.equal((await lock.status()).state, isFree ? "stale" : "held", text);
@@ -142,10 +144,10 @@ case_("nothing else in its place is touched", async ({ path }) => {
 });
 
 case_("the time stamp is renewed, so that others wait for longer than the stale time", async ({ path }) => {
-  const [one, other] = [new FileLock(path, { staleAfterMs: 300 }), new FileLock(path, { staleAfterMs: 300, retryDelayMs: 5 })];
+  const [one, other] = [new FileLock(path, { staleAfterMs: 300 }), new FileLock(path, { staleAfterMs: 3_000, retryDelayMs: 5 })];
   await one.acquire();
   const first = one.info.timestamp;
-  await assert.rejects(other.acquire({ timeoutMs: 1_200 }), code("lock-timeout"));
+  await assert.rejects(other.acquire({ timeoutMs: 4_500 }), code("lock-timeout"));
   assert.ok(one.info.timestamp > first && !one.isLost);
   assert.equal(await one.release(), true);
 });
@@ -187,11 +189,16 @@ case_("a holder whose event loop was busy for longer than the stale time has los
     console.log("waits"); await lock.acquire(); console.log("taken"); setInterval(() => {}, 1000);
   `], { stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => other.kill("SIGKILL"));
+  let said = "";
+  other.stdout.setEncoding("utf8").on("data", (text) => (said += text));
+  const says = async (word) => {
+    while (!said.includes(word)) await pause(5);
+  };
   // On a busy machine it takes a while to begin.
-  await once(other.stdout, "data");
+  await says("waits");
   const busy = performance.now() + 2_000;
   while (performance.now() < busy);
-  await once(other.stdout, "data");
+  await says("taken");
   if (!lock.isLost) await once(lock, "lost");
   assert.equal(await lock.release(), false);
   assert.equal(JSON.parse(fs.readFileSync(path, "utf8")).pid, other.pid);

@@ -85,7 +85,7 @@ import os, socket, sys
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
     to.sendto("\\n".join(sys.argv[1:]).encode(), os.environ["NOTIFY_SOCKET"])
 import time
-time.sleep(0.3)  # Whose it is, is read from the living process.
+time.sleep(5)  # Whose it is, is read from the living process.
 `;
 
 test("readiness by sd_notify goes through systemd-notify", { timeout: 60_000 }, async (t) => {

@@ -18,7 +18,7 @@ async function run(cwd, program, ...args) {
   // Variables of the npm that runs the tests would turn another one to this folder.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm|GOB)_/i.test(name)));
   try {
-    return (await promisify(execFile)(program, args, { cwd, env, timeout: 120_000, maxBuffer: 16 << 20 })).stdout;
+    return (await promisify(execFile)(program, args, { cwd, env, timeout: 600_000, maxBuffer: 16 << 20 })).stdout;
   } catch (error) {
     throw new Error(`${program} ${args.join(" ")}: ${error.message}\n${error.stdout}\n${error.stderr}`);
   }

@@ -84,7 +84,7 @@ test("a graph is started, leased, handed over and released", async (t) => {
 });
 
 test("10,000 requests at once are all answered, in bounded memory", async (t) => {
-  const { client } = await gobAndClient(t);
+  const { client } = await gobAndClient(t, { timeoutMs: 300_000 });
   const all = Array.from({ length: 10_000 }, (_, n) => (n % 2 === 0 ? client.ping({}) : client.list({})));
   const answers = await Promise.all(all);
   assert.ok(answers.every((data, n) => (n % 2 === 0 ? data.pong === true : Array.isArray(data.workers))));
@@ -176,7 +176,7 @@ test("requests go on through five deaths of the supervisor, and each fails or is
 });
 
 test("a supervisor that stands still is given up by the time limit, and answers again later", async (t) => {
-  const { client } = await gobAndClient(t, { timeoutMs: 400 });
+  const { client } = await gobAndClient(t, { timeoutMs: 2_000 });
   const { pid } = client.hello.server;
   let isStopped = process.kill(pid, "SIGSTOP");
   const goOn = () => {

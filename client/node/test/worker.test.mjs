@@ -15,7 +15,7 @@ const fixture = fileURLToPath(new URL("fixtures/serving.mjs", import.meta.url));
 const module_ = JSON.stringify(import.meta.resolve("gob-client/worker"));
 
 function case_(name, run) {
-  test(name, { timeout: 60_000 }, async (t) => {
+  test(name, { timeout: 180_000 }, async (t) => {
     const dir = fs.mkdtempSync(join(tmpdir(), "gob-worker-"));
     t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
     await run({ t, dir, path: join(dir, "run/a.sock") });

@@ -89,7 +89,7 @@ mod tests {
         std::thread::scope(|scope| {
             let looks = scope.spawn(|| {
                 let mut seen = 0;
-                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                while seen == 0 || !is_over.load(std::sync::atomic::Ordering::Relaxed) {
                     if let Ok(found) = fs::metadata(&path) {
                         assert_ne!(found.len(), 0, "after {seen} looks");
                         seen += 1;

@@ -71,6 +71,13 @@ mod tests {
             command.args(all).args(args).current_dir(&root).stdin(Stdio::piped()).spawn().unwrap()
         };
         let (mut worker, mut decoy) = (spawn(""), spawn("sh"));
+        // The kernel shows the arguments a moment after a program has begun.
+        let shown = format!("/proc/{}/cmdline", worker.id());
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !fs::read_to_string(&shown).is_ok_and(|shown| shown.contains("a graph")) {
+            assert!(std::time::Instant::now() < deadline, "a program without its arguments");
+            std::thread::park_timeout(std::time::Duration::from_millis(1));
+        }
         let command = ["sh", script.to_str().unwrap(), "--repo", "{graph}"].map(str::to_owned).to_vec();
         let plan = ExaminePlan { lock_file: None, command, graph: "a graph".into(), root_dir, health: None };
         let found = orphans(&Linux::new(), &plan, Life::none()).unwrap();

@@ -73,14 +73,14 @@ impl Gob {
         // The keeper sweeps and starts another one, which has nothing to do and goes when it is told.
         let before: Vec<i32> = gobd().collect();
         if before.is_empty() {
-            return self.processes();
+            return self.wait_empty(DEADLINE);
         }
         stop(Signal::SIGKILL);
         if !wait::until(DEADLINE, || gobd().any(|pid| !before.contains(&pid)) && self.answers()) {
             return self.processes();
         }
         stop(Signal::SIGTERM);
-        self.wait_empty(PATIENCE)
+        self.wait_empty(DEADLINE)
     }
 
     /// Returns whether a supervisor serves: the socket of a killed one stays where it is, and refuses.

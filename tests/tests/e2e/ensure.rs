@@ -1,6 +1,7 @@
 //! `start` is *ensure*: one process, one `started`, however many clients ask (A1, A2, A11, E4).
 
 use gob_tests::script::Step;
+use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Gob, process};
 use serde_json::{Value, json};
 
@@ -98,7 +99,11 @@ fn a_start_that_times_out_is_answered_and_the_worker_goes_on() {
     let mut events = gob.events();
     let mut conn = gob.connect_as("cli");
     conn.err("start", json!({"graph": "g", "timeout_ms": 50}), "server-start-timeout");
-    let pid = conn.ok("get", json!({"name": "g"}))["worker"]["pid"].clone();
+    let mut pid = Value::Null;
+    assert!(wait::until(DEADLINE, || {
+        pid = conn.ok("get", json!({"name": "g"}))["worker"]["pid"].clone();
+        pid.is_number()
+    }));
     let output = gob.ctl(["start", "g", "--timeout", "50ms"]).fails(8);
     assert!(output.stderr.starts_with("error: "), "{output}");
     gob.release("g", "go");

@@ -30,13 +30,13 @@ fn a_short_run_of_the_harness() {
 
 #[test]
 fn nothing_survives_a_killed_supervisor() {
-    let said = harness(&["kill-trees", "--times", "3", "--trees", "10"]);
+    let said = harness(&["kill-trees", "--times", "3", "--trees", "10", "--within-ms", "20000"]);
     assert!(said.contains("\n0 survivors"), "{said}");
 }
 
 #[test]
 fn nothing_survives_a_supervisor_that_is_killed_with_its_keeper() {
-    let said = harness(&["kill-both", "--times", "3", "--trees", "10"]);
+    let said = harness(&["kill-both", "--times", "3", "--trees", "10", "--within-ms", "20000"]);
     assert!(said.contains("\n0 survivors"), "{said}");
 }
 

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Time limit until everything is as it was.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 
 /// A supervisor with two workers, and the facts that must stay the same.
 struct Alive {
@@ -111,7 +111,7 @@ fn exchange(one: &Path, other: &Path) {
 }
 
 /// Removes like `rm -rf`: a file that comes into a directory during its removal is removed with it.
-fn remove_all(dir: &Path) {
+pub(crate) fn remove_all(dir: &Path) {
     let gone = wait::until(SOON, || match fs::remove_dir_all(dir) {
         Ok(()) => true,
         Err(e) => e.kind() != std::io::ErrorKind::DirectoryNotEmpty,

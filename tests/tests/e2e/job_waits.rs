@@ -192,9 +192,9 @@ fn wait_exits_with_the_first_code_that_is_not_0_in_the_order_given() {
 #[test]
 fn the_end_of_the_time_ends_the_wait_and_not_the_work() {
     let gob = world();
-    let out = ctl(&gob, ["run", "--timeout", "300ms", "sleep", "1000"]).fails(124);
+    let out = ctl(&gob, ["run", "--timeout", "2s", "sleep", "1000"]).fails(124);
     let hint = "hint: wait on: gobctl wait j1; or end it: gobctl stop j1\n";
-    assert_eq!(out.stderr, format!("error: j1 still runs after 300 ms\n{hint}"));
+    assert_eq!(out.stderr, format!("error: j1 still runs after 2.0 s\n{hint}"));
     let pid = pid_of(&gob, "j1");
     ctl(&gob, ["wait", "j1", "--timeout", "100ms"]).fails(124);
     let waits = Running::start(&mut ctl(&gob, ["wait", "j1"]));

@@ -135,7 +135,7 @@ fn a_worker_that_daemonises_is_not_ceded() {
 
 #[test]
 fn a_start_may_be_extended_by_the_worker() {
-    let lines = "readiness = { type = \"notify\", timeout = \"400ms\" }";
+    let lines = "readiness = { type = \"notify\", timeout = \"3s\" }";
     let gob = gob(true, lines);
     gob.fifo("g", "go");
     gob.script("g", &[say("EXTEND_TIMEOUT_USEC=60000000\nSTATUS=migrating"), go("go"), say("READY=1")]);

@@ -1,6 +1,7 @@
 //! The mark that locks are held, `locks.held`: which claims it lets the next supervisor take, and what it costs when it is lost,
 //! damaged, or can't be written (C3, C4).
 
+use crate::healing::remove_all;
 use crate::locks::{kill, take, token};
 use crate::store::Mount;
 use gob_tests::Gob;
@@ -79,7 +80,7 @@ fn a_lost_mark_comes_again_with_its_number() {
     take(&mut conn, "build");
     let before = number(&gob);
     assert!(before.is_some());
-    fs::remove_dir_all(gob.runtime_dir()).unwrap();
+    remove_all(&gob.runtime_dir());
     assert!(wait::until(DEADLINE, || mark(&gob).exists()));
     assert_eq!(number(&gob), before);
 }

@@ -96,8 +96,8 @@ fn the_connection_is_the_guards_alone() {
 #[test]
 fn waiters_are_served_in_their_order_and_are_told_who_holds_it() {
     let gob = world();
-    let mut held = Running::start(&mut run(&gob, "echo has; read line < go; exit 0"));
     nix::unistd::mkfifo(&gob.dir().join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut held = Running::start(&mut run(&gob, "echo has; read line < go; exit 0"));
     held.says("has");
     let mut waiting = Vec::new();
     for number in 1..=3 {
@@ -266,14 +266,14 @@ fn an_interrupt_of_the_terminal_is_the_commands() {
 #[test]
 fn a_holder_with_a_time_renews_it() {
     let gob = world();
-    let mut call = ctl(&gob, ["lock", "run", "build", "--ttl", "600ms", "--", "sh", "-c", HOLDS]);
+    let mut call = ctl(&gob, ["lock", "run", "build", "--ttl", "3s", "--", "sh", "-c", HOLDS]);
     let held = Running::start(&mut call);
     number_in(&gob, "pid");
     let first = status(&gob)["holders"][0]["expires_at"].clone();
     assert!(first.is_string(), "{}", status(&gob));
     let later = || {
         let holder = &status(&gob)["holders"][0];
-        holder["age_ms"].as_u64().is_some_and(|age| age > 1_500) && holder["expires_at"] != first
+        holder["age_ms"].as_u64().is_some_and(|age| age > 4_000) && holder["expires_at"] != first
     };
     assert!(wait::until(DEADLINE, later), "{}", status(&gob));
     held.end();

@@ -5,7 +5,7 @@ use crate::readiness::gob;
 use gob_tests::Gob;
 use gob_tests::process;
 use gob_tests::script::{Http, Step};
-use gob_tests::wait;
+use gob_tests::wait::{self, DEADLINE};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
@@ -121,7 +121,10 @@ fn a_port_set_by_the_kind_is_that_one_or_none() {
     assert!(message.contains(&format!("take port {port}")), "{error}");
     assert!(hint.contains(&format!("sport = :{port}")), "{error}");
     assert_eq!(error["details"]["errno"], "EADDRINUSE");
+    let address = taken.local_addr().unwrap();
     drop(taken);
+    // A child that another test of this process starts has the listener, too, until its program runs.
+    assert!(wait::until(DEADLINE, || TcpListener::bind(address).is_ok()));
     assert_eq!(port_of(&conn.ok("start", json!({"graph": "g"}))["worker"]), port);
 }
 

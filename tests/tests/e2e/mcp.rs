@@ -283,7 +283,7 @@ fn many_calls_at_once_are_all_answered_and_a_wait_delays_no_other() {
     }
     assert!(agent.ok("list", json!({})).text.starts_with("web: running"));
     let waits: Vec<i64> =
-        (0..300).map(|_| agent.post_call("wait", json!({"name": "web", "timeout_ms": 1_500}))).collect();
+        (0..300).map(|_| agent.post_call("wait", json!({"name": "web", "timeout_ms": 6_000}))).collect();
     let answers: Vec<_> = waits.into_iter().map(|id| agent.answer(id)).collect();
     let waited = answers.iter().filter(|answer| answer["result"]["isError"] == false).count();
     let busy = answers.iter().filter(|answer| {

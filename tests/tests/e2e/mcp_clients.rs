@@ -36,7 +36,7 @@ fn an_agent_that_has_only_the_skill_starts_a_server_and_cannot_stop_the_desktops
         port.contains("127.0.0.1")
     };
     assert!(wait::until(DEADLINE, listens), "{port}");
-    assert!(agent("logs -n 20 web").ok().contains("Serving HTTP on 127.0.0.1"));
+    assert!(wait::until(DEADLINE, || agent("logs -n 20 web").ok().contains("Serving HTTP on 127.0.0.1")));
     assert_eq!(agent("run true").run().code, 0);
     let refused = agent("stop site").fails(5);
     assert!(refused.stderr.contains("site is owned by desktop, you are agent"), "{refused}");

@@ -30,7 +30,7 @@ fn another_supervisor_is_found_again_and_a_wait_hears_of_the_end() {
 #[test]
 fn a_stopped_supervisor_costs_a_call_its_time_and_the_server_nothing() {
     let gob = Gob::new();
-    let mut agent = Session::open(&gob, &["--timeout", "500ms"]);
+    let mut agent = Session::open(&gob, &["--timeout", "2s"]);
     agent.ok("add", json!({"command": ["sleep", "1000"], "name": "web"}));
     let pid = gob.gobd_pid();
     let supervisor = Handle::open(pid).unwrap();

@@ -44,12 +44,12 @@ fn verbs_do_without_a_thread_or_report_the_lack() {
     let no_thread = "error: cannot make the thread by which ";
     let hint = "hint: end some processes of this user, or raise the limit on them: ulimit -u";
     for (args, code, said) in [
-        (&["events", "--snapshot", "--timeout", "300ms"][..], 124, "events has ended"),
-        (&["list", "--watch", "--timeout", "300ms"], 124, "list --watch has ended"),
-        (&["lease", "g", "--timeout", "300ms"], 124, "lease has ended"),
+        (&["events", "--snapshot", "--timeout", "2s"][..], 124, "events has ended"),
+        (&["list", "--watch", "--timeout", "2s"], 124, "list --watch has ended"),
+        (&["lease", "g", "--timeout", "2s"], 124, "lease has ended"),
         (&["restart", "g"], 0, ""),
         (&["with", "g", "--", "true"], 125, "the command is waited for"),
-        (&["logs", "-f", "g", "--timeout", "300ms"], 1, "the supervisor is listened to"),
+        (&["logs", "-f", "g", "--timeout", "2s"], 1, "the supervisor is listened to"),
     ] {
         let output = alone(&gob, args);
         assert!(output.code == code && output.stderr.contains(said), "{args:?}: {output}");

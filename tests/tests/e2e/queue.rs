@@ -162,7 +162,7 @@ fn a_worker_outside_claims_beats_and_finishes() {
     let gob = Gob::new();
     fs::write(
         gob.dir().join("config.toml"),
-        "[queue]\nheartbeat = \"100ms\"\nstale_after = \"600ms\"\nbackoff = [\"10ms\", \"10ms\"]\n",
+        "[queue]\nheartbeat = \"100ms\"\nstale_after = \"4s\"\nbackoff = [\"10ms\", \"10ms\"]\n",
     )
     .unwrap();
     let mut conn = gob.connect_as("cli");
@@ -175,8 +175,9 @@ fn a_worker_outside_claims_beats_and_finishes() {
     let claimed = worker.response(waiting)["data"]["job"].clone();
     assert_eq!((claimed["id"].as_str(), &claimed["locked_by"]), (Some(id.as_str()), &json!("host-1")));
     let beat = |attempt: u64| json!({"job_id": id, "worker_id": "host-1", "attempt": attempt});
+    // For longer than the setting allows without a word.
     for _ in 0..10 {
-        wait::while_time_passes(Duration::from_millis(100));
+        wait::while_time_passes(Duration::from_millis(500));
         worker.ok("queue_heartbeat", beat(1));
     }
     worker.err("queue_heartbeat", beat(2), "job-not-claimed");
@@ -279,13 +280,20 @@ fn a_schedule_adds_jobs_and_a_missed_time_counts_once() {
     payload["interval_ms"] = json!(1_000);
     let schedule = conn.ok("schedule_add", payload.clone())["schedule"].clone();
     assert_eq!((&schedule["name"], &schedule["last_job"]), (&json!("s"), &Value::Null), "{schedule}");
-    let jobs =
-        |conn: &mut Conn| conn.ok("queue_list", json!({"lane": "s"}))["jobs"].as_array().unwrap().len();
-    assert!(wait::until(DEADLINE, || jobs(&mut conn) == 2));
+    let jobs = |conn: &mut Conn| {
+        let listed = conn.ok("queue_list", json!({"lane": "s"}))["jobs"].as_array().unwrap().clone();
+        (listed.len(), listed.iter().all(|job| job["status"] == "completed"))
+    };
+    let some_are_done = |(count, are_done)| count >= 2 && are_done;
+    assert!(wait::until(DEADLINE, || some_are_done(jobs(&mut conn))));
+    // The next one waits from now on, and no further one is added meanwhile.
+    conn.ok("queue_pause", json!({"lane": "s"}));
+    assert!(wait::until(DEADLINE, || jobs(&mut conn).1));
+    let (before, _) = jobs(&mut conn);
     gob.ctl(["shutdown"]).ok();
     wait::while_time_passes(Duration::from_millis(3_200));
     let mut conn = gob.connect_as("cli");
-    assert!(wait::until(DEADLINE, || jobs(&mut conn) == 3));
+    assert!(wait::until(DEADLINE, || jobs(&mut conn).0 == before + 1));
     assert_eq!(conn.ok("schedule_remove", json!({"name": "s"}))["removed"], "s");
     conn.err("schedule_remove", json!({"name": "s"}), "job-not-found");
     payload["cron"] = json!("* * * * *");

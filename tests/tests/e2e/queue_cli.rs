@@ -61,8 +61,8 @@ fn wait_ends_with_its_time_with_a_cancel_and_over_a_restart_of_the_supervisor() 
     let gob = Gob::new();
     let long = add(&gob, &["ci", "sleep", "1000"]);
     assert!(has_status(&gob, &long, "running"));
-    let late = ctl(&gob, ["queue", "wait", &long, "--timeout", "300ms"]).fails(124);
-    assert!(late.stderr.contains(&format!("error: {long} has not ended after 300 ms")), "{late}");
+    let late = ctl(&gob, ["queue", "wait", &long, "--timeout", "2s"]).fails(124);
+    assert!(late.stderr.contains(&format!("error: {long} has not ended after 2.0 s")), "{late}");
     let mut waiting = ctl(&gob, ["queue", "wait", &long]).spawn();
     let listens = || gob.status()["subscribers"] == 1;
     assert!(wait::until(DEADLINE, listens));

@@ -16,12 +16,12 @@ fn with_kinds(gob: &Gob) {
         r#"
 [kind.store]
 command = ["sh", "-c", "cd {{data_dir}} && {{ [ -e kept ] && exit 0 || echo 1 > dump; }}; exec sleep 1000"]
-readiness = {{ type = "delay", for = "100ms" }}
+readiness = {{ type = "delay", for = "300ms" }}
 
 [kind.far]
 command = ["sh", "-c", "mkdir -p {{root_dir}}/{{graph_dir}} && echo 1 > {{root_dir}}/{{graph_dir}}/dump; exec sleep 1000"]
 root_dir = {roots:?}
-readiness = {{ type = "delay", for = "100ms" }}
+readiness = {{ type = "delay", for = "300ms" }}
 "#
     );
     let path = gob.dir().join("config.toml");
@@ -183,8 +183,9 @@ fn an_empty_directory_where_a_program_kept_data_is_gone_too() {
     let gob = Gob::with(Worker::Real);
     with_kinds(&gob);
     gob.ctl(["start", "s", "--kind", "store"]).ok();
-    gob.ctl(["stop", "s"]).ok();
     let data = gob.graph_dir("s").join("dump");
+    assert!(wait::until(DEADLINE, || data.exists()));
+    gob.ctl(["stop", "s"]).ok();
     fs::rename(&data, gob.dir().join("kept")).unwrap();
     let gone = gob.ctl(["start", "s", "--json"]).fails(1);
     let error: Value = serde_json::from_str(&gone.stderr).unwrap();

@@ -39,7 +39,7 @@ fn goes_on_after_a_kill(ada: &Gob, bob: &Gob) {
 #[test]
 fn one_machine_at_a_time_has_a_shared_lock_and_one_that_loses_the_database_gives_it_up() {
     let Some(mut database) = Database::start("locks") else { return };
-    let (ada, bob) = (database.machine_with_lease("4s"), database.machine_with_lease("4s"));
+    let (ada, bob) = (database.machine_with_lease("8s"), database.machine_with_lease("8s"));
     let (mut of_ada, mut of_bob) = (ada.connect_as("cli"), bob.connect_as("cli"));
     is_open(&mut of_ada);
     is_open(&mut of_bob);

@@ -13,10 +13,9 @@ fn a_supervisor_that_is_away_is_only_started_by_the_button() {
     gob.ctl(["start", "notes", "--owner", "desktop"]).ok();
     let screen = Screen::open(&gob);
     let window = screen.window(&gob);
-    gob.ctl(["shutdown", "--owner", "desktop"]).ok();
-    assert!(gob.running("gobd").is_empty());
     // The banner comes after a moment, and the last known state stays.
-    window.wait_frame();
+    window.draws_after(|| drop(gob.ctl(["shutdown", "--owner", "desktop"]).ok()));
+    assert!(gob.running("gobd").is_empty());
     wait::while_time_passes(Duration::from_millis(900));
     window.see("away", "a banner with a button above the last known state");
     for key in ["s", "Return", "l", "n"] {

@@ -130,8 +130,7 @@ fn the_mouse_selects_a_row_and_the_list_follows_events() {
     wait_for(&gob, "b", "stopped", is("idle"));
     assert_eq!(worker(&gob, "a")["state"], "ready");
     // A worker that comes before the selected one does not move the selection to another one.
-    gob.ctl(["start", "aa", "--owner", "desktop"]).ok();
-    window.wait_frame();
+    window.draws_after(|| drop(gob.ctl(["start", "aa", "--owner", "desktop"]).ok()));
     start_by_key(&gob, &window, "b");
 }
 
@@ -145,8 +144,7 @@ fn a_graph_is_started_from_the_dialog_by_the_keyboard_alone() {
     let screen = Screen::open(&gob);
     let window = screen.window_with(&gob, &[]);
     window.see("empty", "an empty window that teaches");
-    window.key("n");
-    window.wait_frame();
+    window.draws_after(|| window.key("n"));
     window.type_in("papers");
     window.key("Return");
     let found =

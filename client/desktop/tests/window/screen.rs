@@ -165,9 +165,10 @@ impl Window<'_> {
         whole.collect()
     }
 
-    /// Waits for a frame that was not drawn yet.
-    pub(crate) fn wait_frame(&self) {
+    /// Acts, and waits for a frame that is drawn after that.
+    pub(crate) fn draws_after(&self, act: impl FnOnce()) {
         let before = self.frames();
+        act();
         assert!(wait::until(DEADLINE, || self.frames() > before), "nothing is drawn");
     }
 

@@ -30,7 +30,8 @@ pub fn run(options: &Options) -> bool {
     let mut old = gob.connect_as("cli");
     old.ok("start", json!({"graph": "g"}));
     let gobd = Handle::open(gob.gobd_pid()).expect("gobd");
-    let (files, memory) = (process::open_files(gobd.pid), process::smaps_bytes(gobd.pid, "Pss").unwrap_or(0));
+    let (files, memory) =
+        (process::open_files(gobd.pid), process::smaps_bytes(gobd.pid, "Pss_Anon").unwrap_or(0));
     let mut crowd = fill_queue(&gob, &gobd, count);
     let queued = crowd.len();
     while (crowd.len() as u64) < count {
@@ -51,7 +52,7 @@ pub fn run(options: &Options) -> bool {
         }
     }
     let took = begin.elapsed();
-    let now = process::smaps_bytes(gobd.pid, "Pss").unwrap_or(0);
+    let now = process::smaps_bytes(gobd.pid, "Pss_Anon").unwrap_or(0);
     // Older connections go on, and there are descriptors for another worker.
     let (asked, started) = (Instant::now(), old.ask("start", json!({"graph": "h"})));
     let start = asked.elapsed();

@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 
 /// Time after which nothing of a killed supervisor may be left. The load goes on meanwhile on the same
 /// processors, so it is more than in the proof that has them for itself (`kill-trees`).
-const GONE: Duration = Duration::from_secs(5);
+const GONE: Duration = Duration::from_secs(20);
 /// Time in which deleted files must be restored.
-const HEALED: Duration = Duration::from_secs(5);
+const HEALED: Duration = Duration::from_secs(20);
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Names of deleted things that are not one file.

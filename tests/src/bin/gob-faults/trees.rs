@@ -7,6 +7,7 @@ use crate::truth;
 use gob_tests::Gob;
 use gob_tests::process::{self, Handle};
 use gob_tests::script::{Step, every_escape};
+use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -69,8 +70,13 @@ fn plant(gob: &Gob, trees: usize) -> Vec<Handle> {
         let response = conn.response(id);
         assert_eq!(response["success"], true, "{response}");
     }
-    let procs = truth::scan(gob).workers;
-    assert_eq!(procs.len(), trees * TREE, "each tree has {TREE} processes");
+    // A process that has detached itself has forked twice, and the one in between ends a moment later.
+    let mut procs = Vec::new();
+    let are_all = || {
+        procs = truth::scan(gob).workers;
+        procs.len() == trees * TREE
+    };
+    assert!(wait::until(DEADLINE, are_all), "{} processes, and each tree has {TREE}", procs.len());
     procs.iter().map(|proc| Handle::open(proc.pid).expect("a live process")).collect()
 }
 

@@ -41,7 +41,7 @@ impl Vitals {
         // A live run has its handle, its pipes and its lock; a connection has one.
         let expected = live * 6 + status["connections"].as_u64().unwrap_or_default();
         let files = process::open_files(pid).saturating_sub(expected);
-        let bytes = process::smaps_bytes(pid, "Pss").unwrap_or_default();
+        let bytes = process::smaps_bytes(pid, "Pss_Anon").unwrap_or_default();
         let now = Use { instance, runs, files, bytes };
         let said = format!("{runs} runs, {files} files, {} KiB", bytes / 1024);
         let Some(before) = self.0.as_ref().filter(|before| before.instance == now.instance) else {
@@ -60,7 +60,7 @@ impl Vitals {
         }
         let ring = if before.runs < RING_RUNS { RING_BYTES as u64 } else { 0 };
         let most = before.bytes + more * BYTES_PER_RUN + ring;
-        let is_within = || process::smaps_bytes(pid, "Pss").is_some_and(|bytes| bytes <= most);
+        let is_within = || process::smaps_bytes(pid, "Pss_Anon").is_some_and(|bytes| bytes <= most);
         if now.bytes > most && !wait::until(GIVEN_BACK, is_within) {
             let grown = (now.bytes - before.bytes) / 1024;
             return Err(format!("{grown} KiB more after {more} runs: {before:?}, {now:?}"));

@@ -100,7 +100,7 @@ fn a_machine_that_is_not_heard_of_loses_its_claims_by_the_clock_of_the_database(
     let Some(server) = Server::start() else { return };
     let mut settings = server.settings("ada");
     // It is never heard of again: the thread ends with its handle.
-    settings.lease = Duration::from_secs(2);
+    settings.lease = Duration::from_secs(6);
     let mut ada = Machine::new(settings);
     ada.until(|told| matches!(told, Told::Up).then_some(()));
     let job = ada.added("ci");
@@ -115,7 +115,7 @@ fn a_machine_that_is_not_heard_of_loses_its_claims_by_the_clock_of_the_database(
         }
         std::thread::yield_now();
     };
-    assert_eq!(error, "the supervisor on ada was not heard of for 2 s");
+    assert_eq!(error, "the supervisor on ada was not heard of for 6 s");
     let again = loop {
         if let Some(claim) = bob.claimed("ci") {
             break claim;

@@ -90,7 +90,7 @@ fn the_line_goes_over_machines_by_priority_and_tokens_grow() {
 fn a_machine_that_dies_gives_its_locks_up_after_its_lease() {
     let Some(server) = Server::start() else { return };
     let mut settings = server.settings("ada");
-    settings.lease = Duration::from_secs(2);
+    settings.lease = Duration::from_secs(6);
     let mut ada = Machine::new(settings);
     ada.until(|told| matches!(told, Told::Up).then_some(()));
     let mut bob = server.machine_up("bob");

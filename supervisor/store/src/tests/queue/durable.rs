@@ -217,7 +217,7 @@ fn a_list_does_not_wait_for_the_end_of_a_lock_that_lasts() {
 #[test]
 fn a_claim_that_nobody_waits_for_any_more_is_given_back() {
     let dir = dir();
-    let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = Duration::from_millis(300));
+    let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = Duration::from_secs(3));
     rig.added(new_job(1, "ci"));
     let lock = sqlite(dir.path());
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -19,9 +19,9 @@ const HOPS: u32 = 300;
 const HOP_US: u32 = 50_000;
 /// Time limit of a ping during a storm that keeps every processor busy. A supervisor that serves it last
 /// needs as long as the storm.
-const SERVED: Duration = Duration::from_secs(2);
+const SERVED: Duration = Duration::from_secs(8);
 /// The grace of the fleet's kind, and the time for the end of a tree beyond it on a busy machine.
-const STOPPED: Duration = Duration::from_millis(400 + 5_000);
+const STOPPED: Duration = Duration::from_millis(400 + 20_000);
 /// A worker with a process of another user.
 const GUEST: &str = "guest";
 /// The user to whom that process belongs.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// s, under load.
 const NOTICED: Duration = Duration::from_secs(10);
 /// Time that a lease may outlive its client.
-const RELEASED: Duration = Duration::from_secs(5);
+const RELEASED: Duration = Duration::from_secs(20);
 
 impl Inflict<'_> {
     /// Loads another good configuration, and the first one again.
