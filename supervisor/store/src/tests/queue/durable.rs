@@ -285,7 +285,7 @@ fn a_claim_that_is_given_up_while_it_is_made_goes_back_before_the_next_one() {
 #[test]
 fn a_store_that_cannot_be_written_answers_with_the_cause_and_still_reads() {
     let dir = dir();
-    let mut rig = Rig::new(dir.path());
+    let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = Duration::from_secs(3));
     rig.added(new_job(1, "ci"));
     let lock = sqlite(dir.path());
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
