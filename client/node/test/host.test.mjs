@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { connect } from "gob-client";
 import { failure } from "./support/fake.mjs";
 import { Gob, until } from "./support/gob.mjs";
@@ -84,10 +83,8 @@ test("without autostart a client over there says that nobody runs", async (t) =>
 
 test("a program ends with its client", (t) => {
   there(t);
-  const text = 'import { connect } from "gob-client"; const c = await connect({ host: "ssh://build" }); await c.ping({}); await c.close();';
-  const file = join(dirname(fileURLToPath(import.meta.url)), `host-${process.pid}.tmp.mjs`);
-  fs.writeFileSync(file, text);
-  t.after(() => fs.rmSync(file));
-  const { status, stderr } = spawnSync(process.execPath, [file], { encoding: "utf8", timeout: 20_000 });
+  const client = JSON.stringify(import.meta.resolve("gob-client"));
+  const text = `import { connect } from ${client}; const c = await connect({ host: "ssh://build" }); await c.ping({}); await c.close();`;
+  const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", text], { encoding: "utf8", timeout: 60_000 });
   assert.deepEqual([status, stderr], [0, ""]);
 });
