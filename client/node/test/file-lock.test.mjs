@@ -106,6 +106,24 @@ case_("holders that are dead or silent do not count, others do", async ({ path, 
   assert.deepEqual(fs.readdirSync(dir), []);
 });
 
+case_("an flock that was killed locks nothing, and a system without that program does without", async ({ t, dir, path }) => {
+  const before = process.env.PATH;
+  t.after(() => (process.env.PATH = before));
+  const stale = record(deadPid(), 0);
+  fs.writeFileSync(path, stale);
+  const bin = join(dir, "bin");
+  fs.mkdirSync(bin);
+  fs.writeFileSync(join(bin, "flock"), "#!/bin/sh\nkill -9 $$\n", { mode: 0o755 });
+  process.env.PATH = `${bin}:${before}`;
+  const lock = new FileLock(path, { timeoutMs: 0 });
+  await assert.rejects(lock.acquire(), code("lock-timeout"));
+  assert.equal(fs.readFileSync(path, "utf8"), stale);
+  fs.rmSync(join(bin, "flock"));
+  process.env.PATH = bin;
+  await lock.acquire();
+  assert.equal(await lock.release(), true);
+});
+
 case_("a process that was not waited for is dead", async ({ t, path }) => {
   // The shell becomes a program that waits for no child.
   const parent = spawn("sh", ["-c", "sleep 0.2 & echo $!; exec sleep 600"], { stdio: ["ignore", "pipe", "ignore"] });

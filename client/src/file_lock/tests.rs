@@ -273,6 +273,27 @@ fn a_maker_that_was_slow_to_write_notices_who_took_the_file_for_broken() {
 }
 
 #[test]
+fn a_file_that_was_made_in_its_place_is_believed_only_with_the_flock_of_the_directory() {
+    let dir = Dir::new("flock");
+    let lock = once(&dir.lock());
+    let make = || fs::OpenOptions::new().read(true).write(true).create_new(true).open(dir.lock()).unwrap();
+    let taker = fs::File::open(&dir.0).unwrap();
+    taker.lock().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::park_timeout(Duration::from_millis(100));
+            taker.unlock().unwrap();
+        });
+        assert!(lock.place.write_in_place(make(), &lock.own_info()).unwrap().is_some(), "it is waited for");
+    });
+    fs::remove_file(dir.lock()).unwrap();
+    // A program that was stopped keeps it, in the middle of its steps or not.
+    taker.lock().unwrap();
+    assert!(lock.place.write_in_place(make(), &lock.own_info()).unwrap().is_none());
+    assert_eq!(dir.names(), [] as [&str; 0], "the file is given back");
+}
+
+#[test]
 fn the_temporary_files_of_the_dead_are_cleared_up() {
     let dir = Dir::new("temporary");
     let left = Place::new(dir.lock(), own_host());
