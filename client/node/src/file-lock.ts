@@ -208,7 +208,7 @@ export class FileLock extends Emitter<FileLockEvents> {
     if (sight === null) {
       watched.keep(null);
       const made = this.place.create(own);
-      return made === null ? null : this.begin(await this.afterAll(made, own), own);
+      return made === null ? null : this.begin(await this.confirmed(made, own), own);
     }
     const standing = this.judge(sight, watched.unchangedMs(sight));
     watched.keep(sight);
@@ -224,11 +224,14 @@ export class FileLock extends Emitter<FileLockEvents> {
    * A file without a record counts as broken after a second, and the disk may have been busy for longer than that. The look is under
    * the flock, so that no program of gob has put the file aside for a moment only.
    */
-  private async afterAll({ fd, wasSeenUnwritten }: Made, own: FileLockHolder): Promise<number | null> {
+  private async confirmed({ fd, wasSeenUnwritten }: Made, own: FileLockHolder): Promise<number | null> {
     if (!wasSeenUnwritten) return fd;
     const isOurs = (): boolean => ownFile(this.place, fd, own) === "kept";
     // Without the flock it can't be told, and the file is given back.
-    const otherwise = (): boolean => giveBack(this.place, fd, own) && false;
+    const otherwise = (): boolean => {
+      giveBack(this.place, fd, own);
+      return false;
+    };
     try {
       if (await underFlock(this.place.dir, otherwise, isOurs)) return fd;
     } catch (error) {
