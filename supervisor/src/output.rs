@@ -59,7 +59,7 @@ const RUN_BACKLOG: usize = 1 << 20;
 /// Batches that may exist at a time, the bound on all that waits for the disk.
 const MAX_BATCHES: usize = 32;
 /// Time without progress after which the disk counts as hung.
-const STALL: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 1 });
+const STALL: Duration = Duration::from_secs(1);
 
 /// Limits of the logs.
 #[derive(Debug, Clone)]

@@ -176,7 +176,7 @@ fn a_held_lock_without_an_answer_names_the_holder() {
     assert_eq!(ran.code, Some(7));
     assert!(ran.stderr.contains(&format!("(pid {pid})")) && ran.stderr.contains("gobctl doctor"), "{ran:?}");
     assert!(
-        (Duration::from_secs(5)..Duration::from_secs(30)).contains(&begun.elapsed()),
+        (Duration::from_secs(5)..Duration::from_secs(9)).contains(&begun.elapsed()),
         "{:?}",
         begun.elapsed()
     );

@@ -31,11 +31,7 @@ fn a_start_is_waited_for_while_the_supervisor_answers_pings() {
         _ => vec![],
     });
     let ran = world.run(&["start", "draft"]);
-    let took = ran
-        .stdout
-        .strip_prefix("started draft (pid 4242, owner cli) in ")
-        .and_then(|took| took.split('.').next());
-    assert!(took.and_then(|took| took.parse().ok()).is_some_and(|took: u64| took >= 5), "{ran:?}");
+    assert!(ran.stdout.starts_with("started draft (pid 4242, owner cli) in 5."), "{ran:?}");
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
 }
 

@@ -83,7 +83,7 @@ case_("a wait ends at once when the lock is given back, or is aborted", async ({
 case_("holders that are dead or silent do not count, others do", async ({ path, dir }) => {
   const dead = deadPid();
   for (const [isFree, ...holder] of [
-    [false, process.pid, 10_000],
+    [false, process.pid, 29_000],
     [true, process.pid, 31_000],
     [true, dead, 0],
     [false, dead, 0, "elsewhere"],

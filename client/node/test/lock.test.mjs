@@ -171,26 +171,26 @@ case_("a waiter waits on over a supervisor that was killed", async ({ gob, clien
 
 case_("without another supervisor within 3 s the lock is lost", async ({ gob, client }) => {
   const held = await client.lock("build");
-  const began = performance.now();
   await gob.ctl("shutdown", "--force");
+  const began = performance.now();
   if (!held.signal.aborted) await once(held.signal, "abort");
   const took = performance.now() - began;
-  assert.ok(took > 2_000 && took < 30_000, `${took} ms`);
+  assert.ok(took > 2_000 && took < 4_900, `${took} ms`);
   assert.match(held.signal.reason.message, /lost with its supervisor: no other one served in time/);
   assert.equal(await held.release(), false);
 });
 
 case_("a program that answers nothing in the supervisor's place keeps no lock beyond 3 s", async ({ gob, client }) => {
   const held = await client.lock("build");
-  const began = performance.now();
   await gob.ctl("shutdown", "--force");
+  const began = performance.now();
   const silent = net.createServer(() => {}).listen(`${gob.dir}/run/daemon.sock`);
   await once(silent, "listening");
   fs.chmodSync(`${gob.dir}/run/daemon.sock`, 0o600);
   if (!held.signal.aborted) await once(held.signal, "abort");
   const took = performance.now() - began;
   silent.close();
-  assert.ok(took > 2_000 && took < 30_000, `${took} ms`);
+  assert.ok(took > 2_000 && took < 4_900, `${took} ms`);
 });
 
 case_("a closed client gives its locks back, and they are lost", async ({ client }) => {
@@ -308,6 +308,6 @@ case_("a client that is closed while its lock is claimed leaves nothing behind",
   await until("the claim", async () => (await claims()) === 1);
   await client.close();
   assert.equal(held.isHeld, false);
-  await until("no claim", async () => (await claims()) === 0);
+  await until("no claim", async () => (await claims()) === 0, 3_000);
   await other.close();
 });

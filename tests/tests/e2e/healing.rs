@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Time limit until everything is as it was.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(5);
 
 /// A supervisor with two workers, and the facts that must stay the same.
 struct Alive {

@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Time limit for the leftovers after the next command.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(3);
 
 /// Returns a descendant that outlives its supervisor unless it is searched for.
 pub(crate) fn away() -> Child {

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Starts workers with trees that only their tag holds together; returns all their processes.
 pub(crate) fn trees(gob: &Gob, count: usize) -> Vec<i32> {
@@ -35,7 +36,7 @@ fn a_killed_supervisor_leaves_nothing_and_comes_back_by_itself() {
     let status = gob.status();
     let instance = status["instance"].as_str().unwrap().to_owned();
     Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
-    assert_eq!(process::survivors(&pids, DEADLINE), Vec::<i32>::new());
+    assert_eq!(process::survivors(&pids, Duration::from_secs(5)), Vec::<i32>::new());
     // Without any request the supervisor is back, without a process of a worker, with the same keeper.
     let pid = gob.wait_other_instance(&instance);
     assert!(process::is_alive(pid));
@@ -83,7 +84,7 @@ fn killed_again_and_again() {
         let pids = trees(&gob, 1);
         let instance = gob.status()["instance"].as_str().unwrap().to_owned();
         Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
-        assert_eq!(process::survivors(&pids, DEADLINE), Vec::<i32>::new());
+        assert_eq!(process::survivors(&pids, Duration::from_secs(5)), Vec::<i32>::new());
         gob.wait_other_instance(&instance);
     }
 }

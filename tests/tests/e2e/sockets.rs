@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Time limit until a socket is there again.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(5);
 
 fn socket(gob: &Gob, graph: &str) -> PathBuf {
     gob.runtime_dir().join(format!("graphs/{graph}.sock"))

@@ -91,7 +91,7 @@ fn a_stop_is_heard_in_the_pause_before_a_restart() {
     kill(pid, Signal::SIGTERM).unwrap();
     let (code, text) = finish(keeper);
     assert_eq!(code, Some(128 + Signal::SIGSEGV as i32), "{text}");
-    assert!(begun.elapsed() < DEADLINE && !home.has_event(), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(3) && !home.has_event(), "{:?}", begun.elapsed());
 }
 
 #[test]

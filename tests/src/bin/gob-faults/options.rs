@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub const USAGE: &str = "\
-usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAULT,...] [--without FAULT,...] [--within-ms N]
+usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAULT,...] [--without FAULT,...]
        gob-faults kill-trees [--times N] [--trees N] [--within-ms N]   kills gobd; nothing may survive
        gob-faults kill-both [--times N] [--trees N] [--within-ms N]    kills gobd and gob-keeper; the next command recovers
        gob-faults reuse [--times N]                                    gives numbers of dead processes to others
@@ -99,12 +99,7 @@ impl Options {
         }
         options.faults.retain(|fault| !without.contains(fault));
         if options.within.is_zero() {
-            options.within = Duration::from_secs(match options.mode {
-                // The load goes on meanwhile on the same processors.
-                Mode::Faults => 5,
-                Mode::KillBoth => 3,
-                Mode::KillTrees | Mode::Reuse | Mode::Crowd | Mode::Queue | Mode::QueueCheck => 1,
-            });
+            options.within = Duration::from_secs(if options.mode == Mode::KillBoth { 3 } else { 1 });
         }
         Ok(Some(options))
     }

@@ -37,7 +37,7 @@ pub fn run(options: &Options) -> bool {
         return false;
     }
     println!("seed {}", options.seed);
-    let shared = Shared::new(gob, options.within);
+    let shared = Shared::new(gob);
     let fleet = Mutex::new(Fleet::new(&shared.gob, options.workers));
     shared.gob.ctl(["ping"]).ok();
     let recorder = Recorder::default();

@@ -16,8 +16,6 @@ const TOLD: usize = 400;
 
 pub struct Shared {
     pub gob: Gob,
-    /// Time after which what was killed is gone, and what was deleted is there again.
-    pub within: Duration,
     begin: Instant,
     over: AtomicBool,
     pub requests: AtomicU64,
@@ -50,10 +48,9 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub fn new(gob: Gob, within: Duration) -> Self {
+    pub fn new(gob: Gob) -> Self {
         Self {
             gob,
-            within,
             begin: Instant::now(),
             over: AtomicBool::new(false),
             requests: AtomicU64::new(0),

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 /// Time limit until a worker is reported unhealthy, or healthy again: two probes 50 ms apart, each of up to 2
 /// s, under load.
 const NOTICED: Duration = Duration::from_secs(10);
+/// Time that a lease may outlive its client.
+const RELEASED: Duration = Duration::from_secs(5);
 
 impl Inflict<'_> {
     /// Loads another good configuration, and the first one again.
@@ -107,16 +109,15 @@ impl Inflict<'_> {
             Ok(_) | Err(Lost::Ended) => return nobody(format!("{name} was not leased")),
             Err(Lost::Lie(lie)) => return Err(lie),
         }
-        let released = heard(&mut watch, self.shared.within, |event| match event["event"].as_str() {
+        let released = heard(&mut watch, RELEASED, |event| match event["event"].as_str() {
             Some("lease_released") => event["actor"]["pid"] == pid,
             // Leases go with the worker; a subscriber that lags can't tell.
             other => matches!(other, Some("worker_removed" | "lagged")),
         });
         match released {
-            Ok(None) => Err(format!(
-                "the lease of {name} is still there {:?} after {pid} was killed",
-                self.shared.within
-            )),
+            Ok(None) => {
+                Err(format!("the lease of {name} is still there {RELEASED:?} after {pid} was killed"))
+            }
             Ok(Some(_)) | Err(Lost::Ended) => done(format!("killed {pid} of {owner}, which held {name}")),
             Err(Lost::Lie(lie)) => Err(lie),
         }
