@@ -59,11 +59,14 @@ struct State {
     /// No thread waits for work.
     rests: bool,
     idle: usize,
-    number: u64,
+    /// The number of the next piece of work.
+    next_number: u64,
 }
 
 /// A piece of work, and the places that it touches.
 struct Work {
+    /// Pieces are numbered in the order of their arrival.
+    number: u64,
     lane: String,
     places: Vec<String>,
     at: At,
@@ -112,7 +115,9 @@ impl Disks {
         at.go("wait for", places.first().map_or(lane, String::as_str));
         let ticket = Ticket { at: at.clone(), lane: lane.to_owned(), places: places.clone() };
         let mut state = self.0.lock();
-        state.waiting.push_back(Work { lane: lane.to_owned(), places, at, work: Box::new(work) });
+        let number = state.next_number;
+        state.next_number += 1;
+        state.waiting.push_back(Work { number, lane: lane.to_owned(), places, at, work: Box::new(work) });
         if state.idle > 0 {
             self.0.bell.notify_one();
         } else if state.is_stuck() {
@@ -213,6 +218,22 @@ impl Disks {
         self.0.bell.notify_all();
     }
 
+    /// Returns the number of the next piece of work, for [`Disks::has_done`].
+    pub(crate) fn next_number(&self) -> u64 {
+        self.0.lock().next_number
+    }
+
+    /// Returns whether all work before the one of this number is done, and none of the later work is stuck. More of it may come without
+    /// an end: there need not be a moment without any.
+    pub(crate) fn has_done(&self, number: u64) -> bool {
+        self.get_on();
+        let state = self.0.lock();
+        let mut left = state.waiting.iter().map(|work| work.number);
+        let mut running = state.running.iter();
+        left.all(|left| left >= number)
+            && running.all(|running| running.number >= number && !running.at.is_older_than(STALL))
+    }
+
     /// Returns whether nothing is done or waits to be done, and no thread waits for work.
     pub(crate) fn rests(&self) -> bool {
         self.get_on();
@@ -288,9 +309,7 @@ impl Shared {
         loop {
             let mut state = self.lock();
             let Some(place) = state.next(self.mounts) else { return };
-            let Some(Work { lane, at, work, .. }) = state.waiting.remove(place) else { return };
-            let number = state.number;
-            state.number += 1;
+            let Some(Work { number, lane, at, work, .. }) = state.waiting.remove(place) else { return };
             at.begin(Arc::clone(self));
             state.running.push(Running { number, lane, at: at.clone() });
             drop(state);

@@ -102,6 +102,11 @@ impl History {
         !self.store.is_running()
     }
 
+    /// Tells whether an answer of the store is waited for.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.store.is_asked()
+    }
+
     /// Tells whether records wait to be written.
     pub(crate) fn has_backlog(&self) -> bool {
         self.store.health().waiting > 0

@@ -1,17 +1,18 @@
 //! The present operation of a piece of work, and the mount on which it is.
 
 use super::mounts::Mounts;
-use super::{PATIENCE, STALL, Shared, Silent, links};
+use super::{STALL, Shared, Silent, links};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The present operation of a piece of work.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct At(Arc<Mutex<Point>>);
 
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Point {
+    handed_in: Instant,
     pub(super) begun: Option<Instant>,
     pub(super) operation: &'static str,
     pub(super) place: String,
@@ -19,6 +20,20 @@ pub(super) struct Point {
     pub(super) leads_to: Option<String>,
     /// Where the work is done, once it has begun.
     pub(super) among: Option<Arc<Shared>>,
+}
+
+impl Default for At {
+    /// Work that is handed in now.
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Point {
+            handed_in: Instant::now(),
+            begun: None,
+            operation: "",
+            place: String::new(),
+            leads_to: None,
+            among: None,
+        })))
+    }
 }
 
 impl At {
@@ -61,8 +76,8 @@ impl At {
 
     /// Returns the reason why its caller waits no longer.
     pub(crate) fn silent(&self) -> Silent {
-        let Point { begun, operation, place, .. } = self.point().clone();
-        let seconds = begun.map_or(PATIENCE, |begun| begun.elapsed()).as_secs();
+        let Point { handed_in, begun, operation, place, .. } = self.point().clone();
+        let seconds = begun.unwrap_or(handed_in).elapsed().as_secs();
         Silent { operation, place, seconds, elsewhere: 0 }
     }
 

@@ -1,6 +1,7 @@
 //! Disks that hang, simulated by work that waits until the test releases it.
 
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -113,6 +114,63 @@ fn the_work_of_a_lane_is_done_in_order_beside_that_of_others() {
     }
 }
 
+/// Clients whose requests read a file each kept a supervisor from its upgrade: at no moment was there none of that work.
+#[test]
+fn earlier_work_is_done_although_later_work_comes_without_an_end() {
+    let (disks, first, later) = (disks(), Hang::new(), Hang::new());
+    let long_ago = Instant::now();
+    disks.begin("first", at("/x/a"), discard(first.work(1, "/x/a")));
+    first.begun.recv_timeout(SOON).unwrap();
+    let number = disks.next_number();
+    assert!(!disks.has_done(number), "the first is under way");
+    first.is_there_again();
+    until(|| disks.has_done(number));
+    let (stop, more) = (Arc::new(AtomicBool::new(false)), disks.clone());
+    let stopped = Arc::clone(&stop);
+    let come = std::thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            if more.0.lock().waiting.len() < 8 {
+                more.begin("later", at("/x/b"), |_| ());
+            }
+        }
+    });
+    until(|| disks.next_number() > number + 100);
+    until(|| disks.has_done(number));
+    stop.store(true, Ordering::Relaxed);
+    come.join().unwrap();
+    disks.begin("later", at("/x/b"), discard(later.work(2, "/x/b")));
+    later.begun.recv_timeout(SOON).unwrap();
+    until(|| !disks.has_done(number));
+    let longest = disks.longest().unwrap();
+    assert!(longest.seconds <= long_ago.elapsed().as_secs(), "{longest}");
+    later.is_there_again();
+    until(|| disks.has_done(number));
+}
+
+/// Work that waits for its turn hangs for no longer than since it was handed in.
+#[test]
+fn work_that_has_not_begun_tells_how_long_it_has_waited() {
+    let (disks, hang, begun) = (disks(), Hang::new(), Instant::now());
+    disks.begin("a", at("/x/a"), discard(hang.work(1, "/x/a")));
+    hang.begun.recv_timeout(SOON).unwrap();
+    let behind = disks.begin("a", at("/x/b"), |_| ()).at.silent();
+    assert_eq!((behind.operation, behind.place.as_str()), ("wait for", "/x/b"));
+    assert!(behind.seconds <= begun.elapsed().as_secs(), "{behind}");
+    hang.is_there_again();
+}
+
+fn discard<T>(work: impl FnOnce(&At) -> T) -> impl FnOnce(&At) {
+    move |at| drop(work(at))
+}
+
+fn until(mut comes: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !comes() {
+        assert!(Instant::now() < deadline, "it does not come");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_dead_mount_holds_a_bounded_number_of_threads_and_delays_no_other_mount() {
     let (disks, hang) = (disks(), Hang::new());
@@ -184,8 +242,13 @@ fn stuck_at(places: impl Iterator<Item = String>) -> Disks {
 #[test]
 fn many_dead_mounts_leave_threads_to_a_healthy_one() {
     let begins = |disks: &Disks, place: &str| {
-        let work =
-            Work { lane: "new".to_owned(), places: at(place), at: At::default(), work: Box::new(|_| ()) };
+        let work = Work {
+            number: 0,
+            lane: "new".to_owned(),
+            places: at(place),
+            at: At::default(),
+            work: Box::new(|_| ()),
+        };
         let mut state = disks.0.lock();
         state.waiting = VecDeque::from([work]);
         state.next(many_mounts).is_some()

@@ -142,19 +142,24 @@ impl Shell {
 
     /// Begins no work on processes and files any more that can be begun again, and has the threads for it rest. Clients are answered.
     pub(crate) fn pause_work(&mut self) {
-        self.paused = Some(Pause::default());
+        self.paused = Some(Pause { work: self.disks.next_number(), ..Pause::default() });
         self.disks.rest(true);
         self.output.rest();
     }
 
-    /// Begins nothing any more that can be begun again, ends what is driven by others, and has all threads rest.
-    pub(crate) fn pause(&mut self) {
+    /// Begins nothing any more that can be begun again, and asks no store, which may wait for a disk or a database. Clients get the
+    /// answers that need none.
+    pub(crate) fn pause_answers(&mut self) {
         if let Some(paused) = &mut self.paused {
             paused.is_whole = true;
         }
+        self.shared.rest(true);
+    }
+
+    /// Reads nothing more from clients, and has all threads rest.
+    pub(crate) fn pause(&mut self) {
         self.conns.values().for_each(|connection| connection.rest());
         self.history.rest(true);
-        self.shared.rest(true);
     }
 
     /// Puts an effect off that can be given again.
@@ -184,14 +189,14 @@ impl Shell {
         if !self.conns.values().all(|connection| connection.rests()) {
             return Some("a connection is being read".to_owned());
         }
-        if let Some(at_work) = self.at_work() {
+        if let Some(at_work) = self.at_work().or_else(|| self.asked_store()) {
             return Some(at_work);
         }
         if !self.history.rests() {
             return Some(format!("the store has not been closed: {}", self.history.status().path));
         }
-        if !self.shared.rests() {
-            return Some("the shared database is being waited for".to_owned());
+        if !self.disks.rests() {
+            return Some(self.longest_work());
         }
         (!self.readiness.rest()).then(|| "a notification is being read".to_owned())
     }
@@ -201,16 +206,26 @@ impl Shell {
         self.output.squeeze()
     }
 
-    /// Returns the thread for processes and files that does not rest yet, by what it does.
+    /// Returns the work on processes and files that was begun before the pause and is not done, or that is stuck.
     pub(crate) fn at_work(&mut self) -> Option<String> {
         if !self.output.rests() || !self.output.has_reported() {
             return Some("the disk of the workers' logs has not taken what was read".to_owned());
         }
-        if !self.disks.rests() {
-            let longest = self.disks.longest().map(|silent| silent.to_string());
-            return Some(longest.unwrap_or_else(|| "a thread has not ended".to_owned()));
+        let earlier = self.paused.as_ref().map_or(0, |paused| paused.work);
+        (!self.disks.has_done(earlier)).then(|| self.longest_work())
+    }
+
+    /// Returns the store that has not answered yet.
+    pub(crate) fn asked_store(&self) -> Option<String> {
+        if self.history.is_asked() {
+            return Some(format!("the store has not answered: {}", self.history.status().path));
         }
-        None
+        (!self.shared.rests()).then(|| "the shared database is being waited for".to_owned())
+    }
+
+    fn longest_work(&self) -> String {
+        let longest = self.disks.longest().map(|silent| silent.to_string());
+        longest.unwrap_or_else(|| "a thread has not ended".to_owned())
     }
 
     /// Goes on as if there had been no pause.

@@ -1,7 +1,8 @@
 //! The rest before this program is replaced: nothing is accepted or read, and every thread but the loop's has ended.
 //!
-//! The threads with the most work rest first, while clients are answered, and workers that write without a pause are waited for. Only
-//! then do clients wait; that comes about within a second, or is given up.
+//! The threads with the most work rest first, while clients are answered, and workers that write without a pause are waited for. Then
+//! the stores give their last answers, and only what needs none of them is answered. Only then do all clients wait. These two come about within a
+//! second, or are given up.
 
 use super::fault;
 use super::trial::Successor;
@@ -12,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// Time in which everything has to rest: what clients need not wait for, and then the rest.
+/// Time in which what clients need not wait for has to rest, and then all the rest.
 const LIMIT: Duration = Duration::from_secs(1);
 /// Longest wait for workers that write without a pause, and the time between two looks at them.
 const FLOODED: Duration = Duration::from_millis(500);
@@ -25,8 +26,10 @@ const MOMENT: Duration = Duration::from_micros(100);
 /// Work that was put off while nothing was to begin.
 #[derive(Default)]
 pub(crate) struct Pause {
-    /// Clients are not answered any more.
+    /// Answers that need a store are put off too.
     pub(crate) is_whole: bool,
+    /// The number of the first work on disks since then.
+    pub(crate) work: u64,
     pub(crate) effects: Vec<Effect>,
     pub(crate) done: Vec<Done>,
 }
@@ -69,12 +72,26 @@ impl Life {
             self.serve();
         }
         self.let_floods_end().await;
-        self.silence().await
+        let deadline = Instant::now() + LIMIT;
+        self.let_stores_answer(deadline).await?;
+        self.silence(deadline).await
+    }
+
+    /// Waits for the last answers of the stores, and thus for a disk or a database, while clients get those that need none.
+    async fn let_stores_answer(&mut self, deadline: Instant) -> Result<(), String> {
+        self.desk.look(Shell::pause_answers);
+        while let Some(asked) = self.desk.look(|shell| shell.asked_store()) {
+            if Instant::now() >= deadline {
+                return Err(asked);
+            }
+            tokio::time::sleep(PAUSE).await;
+            self.serve();
+        }
+        Ok(())
     }
 
     /// Leaves clients without an answer, and comes to rest.
-    async fn silence(&mut self) -> Result<(), String> {
-        let deadline = Instant::now() + LIMIT;
+    async fn silence(&mut self, deadline: Instant) -> Result<(), String> {
         if let Some(accepting) = self.accepting.take() {
             self.door = accepting.rest().await;
         }

@@ -277,6 +277,12 @@ impl Handle {
         own.is_checked = state.is_checked;
     }
 
+    /// Returns whether a question has no answer yet.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        !self.shared.lock().asked.is_empty()
+    }
+
     /// Returns whether the thread lives.
     #[must_use]
     pub fn is_running(&self) -> bool {
