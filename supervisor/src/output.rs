@@ -145,7 +145,7 @@ impl Output {
         let (commands, orders) = mpsc::channel();
         let drain = Drain::new(Arc::clone(&exchange), orders, to_main)?;
         let mut output = Self::at_rest(config, exchange, commands, Box::new(drain), Logs::new());
-        output.run()?;
+        output.run_after(Duration::ZERO)?;
         Ok(output)
     }
 

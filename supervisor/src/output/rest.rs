@@ -20,9 +20,14 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// The threads read and write; nothing in them recurses.
 const STACK_BYTES: usize = 256 * 1024;
+
+/// Time in which clients that have waited are answered. Workers that have waited for room in their pipes get it only then, also that
+/// which [`Output::squeeze`] took: each would take a processor at once.
+const CLIENTS_FIRST: Duration = Duration::from_millis(20);
 
 /// A thread, or what it has left.
 pub(super) enum Thread<T> {
@@ -99,14 +104,22 @@ impl OutputState {
 }
 
 impl Output {
-    /// Starts the threads that have ended.
+    /// Starts the threads that have ended, for clients and workers that have waited.
     ///
     /// # Errors
     /// When the kernel has no thread to give.
     pub(crate) fn run(&mut self) -> io::Result<()> {
+        self.run_after(CLIENTS_FIRST)
+    }
+
+    /// As [`Self::run`]; workers that wait go on after this time.
+    pub(super) fn run_after(&mut self, pause: Duration) -> io::Result<()> {
         if let Some(mut drain) = self.drain.take().flatten() {
-            drain.release();
-            self.drain = Thread::start("output-drain", move || drain.run())?;
+            self.drain = Thread::start("output-drain", move || {
+                std::thread::park_timeout(pause);
+                drain.release();
+                drain.run()
+            })?;
         }
         if let Some(logs) = self.writer.take() {
             let (config, exchange) = (self.config.clone(), Arc::clone(&self.exchange));
